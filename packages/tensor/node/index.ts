@@ -5,3 +5,8 @@ export { DeviceLostError, openWebGpuDevice } from './device.ts';
 export type { OpenWebGpuDevice } from './device.ts';
 export type { Rejection } from './system-drivers.ts';
 export { cacheRoot } from './unpack.ts';
+export { formatDoctor } from './doctor.ts';
+export { probeAdapter } from './probe.ts';
+export type { AdapterReport } from './probe.ts';
+export type { FunctionAccuracy } from './probe-accuracy.ts';
+export type { SpeedReport } from './probe-speed.ts';

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -71,12 +71,14 @@ async function debianVersion(packageName: string): Promise<string> {
  * @returns undefined when the system has no lavapipe at all.
  */
 export async function explainMissingLavapipe(): Promise<Rejection | undefined> {
-  const manifest = systemDriverFiles().find((path) => /lvp|lavapipe/.test(path));
+  const isLavapipe = (path: string) => /lvp|lavapipe/.test(path + readFileSync(path, 'utf8'));
+  const manifest = systemDriverFiles().find(isLavapipe);
   if (manifest === undefined) return undefined;
   const warnings = await dawnWarnings();
   const tooOld = warnings.find((line) => /^Vulkan .* required/.test(line));
   if (tooOld !== undefined) {
-    const version = await debianVersion('mesa-vulkan-drivers');
+    const isPackaged = manifest.startsWith('/usr/share/');
+    const version = isPackaged ? await debianVersion('mesa-vulkan-drivers') : ` at ${manifest}`;
     const missing = tooOld.replace(/\.$/, '');
     return { what: `lavapipe (Mesa${version})`, why: `too old for Dawn: ${missing}` };
   }
