@@ -1,0 +1,132 @@
+import type { Dirent } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, extname, join, resolve } from 'node:path';
+import { imageDataset, type ImageDataset } from '../../src/data/image-dataset.ts';
+import { boxScale, cropToAspect, toRgb, type Pixels } from '../../src/data/pixels.ts';
+import { heldOutKeys } from '../../src/data/split.ts';
+import { decodePng } from '../files/png.ts';
+import type { Split } from './idx-dataset.ts';
+
+const TEST_FRACTION = 0.1;
+const OTHER_IMAGES = ['.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.tif', '.tiff', '.avif'];
+
+export type FolderOptions = {
+  /**
+   * Height and width of every image. An image of another size is cropped at its centre to that
+   * aspect ratio and then scaled. Without it all images must have one size.
+   */
+  readonly size?: { readonly height: number; readonly width: number };
+};
+
+/**
+ * A folder with one sub-folder of PNGs for each class, in alphabetical order. If the folder holds
+ * just `train` and `test`, these hold the classes; otherwise a tenth of each class, chosen by a hash
+ * of the file names, is the test set. Grey if all images of both splits are, else RGB.
+ *
+ * @throws Error naming the file that cannot be used.
+ */
+export async function loadImageFolder(
+  path: string,
+  split: Split,
+  options: FolderOptions = {},
+): Promise<ImageDataset> {
+  const classes = await listClasses(path);
+  const loaded: { path: string; label: number; held: boolean; pixels: Pixels }[] = [];
+  for (const [label, { train, test }] of classes.entries()) {
+    for (const file of [...train, ...test]) {
+      const pixels = fit(decodePng(await readFile(file), file), options.size);
+      const first = loaded[0];
+      if (first && (pixels.height !== first.pixels.height || pixels.width !== first.pixels.width)) {
+        throw new Error(
+          `${file} is ${pixels.height} × ${pixels.width}, but ${first.path} is ${first.pixels.height} × ${first.pixels.width} (height × width): give a size to scale all images to`,
+        );
+      }
+      loaded.push({ path: file, label, held: test.includes(file), pixels });
+    }
+  }
+  const channels = loaded.some(({ pixels }) => pixels.channels === 3) ? 3 : 1;
+  const chosen = loaded.filter(({ held }) => held === (split === 'test'));
+  return imageDataset({
+    name: `${basename(resolve(path))} ${split}`,
+    images: Buffer.concat(
+      chosen.map(({ pixels }) => (channels === 3 ? toRgb(pixels) : pixels).data),
+    ),
+    labels: chosen.map(({ label }) => label),
+    height: loaded[0]!.pixels.height,
+    width: loaded[0]!.pixels.width,
+    channels,
+    classNames: classes.map(({ name }) => name),
+  });
+}
+
+function fit(image: Pixels, size: FolderOptions['size']): Pixels {
+  if (!size || (image.height === size.height && image.width === size.width)) return image;
+  return boxScale(cropToAspect(image, size.height, size.width), size.height, size.width);
+}
+
+type ClassFiles = { name: string; train: string[]; test: string[] };
+
+async function listClasses(path: string): Promise<ClassFiles[]> {
+  const names = await subFolders(path);
+  if (names.length === 0) {
+    throw new Error(`${path} has no sub-folders: expected one sub-folder of PNG files a class`);
+  }
+  if (names.join() === 'test,train') {
+    const train = await subFolders(join(path, 'train'));
+    const test = await subFolders(join(path, 'test'));
+    const unknown = test.find((name) => !train.includes(name));
+    if (unknown !== undefined) {
+      throw new Error(
+        `${join(path, 'test', unknown)} is a class that ${join(path, 'train')} lacks`,
+      );
+    }
+    if (train.length > 0) {
+      return Promise.all(
+        train.map(async (name) => ({
+          name,
+          train: await listPngs(join(path, 'train', name)),
+          test: test.includes(name) ? await listPngs(join(path, 'test', name)) : [],
+        })),
+      );
+    }
+  }
+  return Promise.all(
+    names.map(async (name) => {
+      const files = await listPngs(join(path, name));
+      const held = heldOutKeys(
+        files.map((file) => basename(file)),
+        TEST_FRACTION,
+      );
+      const isHeld = (file: string) => held.has(basename(file));
+      return { name, train: files.filter((f) => !isHeld(f)), test: files.filter(isHeld) };
+    }),
+  );
+}
+
+async function subFolders(path: string): Promise<string[]> {
+  return (await list(path)).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+async function listPngs(folder: string): Promise<string[]> {
+  const names = (await list(folder)).map(({ name }) => name);
+  const other = names.find((name) => OTHER_IMAGES.includes(extname(name).toLowerCase()));
+  if (other !== undefined) {
+    throw new Error(`${join(folder, other)} is not a PNG: convert it, only PNG files are read`);
+  }
+  const pngs = names.filter((name) => extname(name).toLowerCase() === '.png');
+  if (pngs.length === 0) throw new Error(`${folder} holds no PNG files`);
+  return pngs.map((name) => join(folder, name));
+}
+
+/** A folder's entries without hidden ones, sorted by code units: the same on every machine. */
+async function list(path: string): Promise<Dirent[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries
+      .filter(({ name }) => !name.startsWith('.'))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read the image folder ${path}: ${reason}`, { cause: error });
+  }
+}

@@ -1,0 +1,73 @@
+import { PNG } from 'pngjs';
+
+/** Images to lay out, count × height × width × channels, channels last. */
+export type GridImages = {
+  /** Bytes, or floats on the model's scale [-1, 1], clipped to it. */
+  readonly images: Uint8Array | Float32Array;
+  readonly height: number;
+  readonly width: number;
+  /** 1 (grey) or 3 (RGB). */
+  readonly channels: number;
+};
+
+export type GridOptions = {
+  /** Images a row; by default as square as can be. */
+  readonly columns?: number;
+  /** Screen pixels an image pixel, a whole number. */
+  readonly scale?: number;
+  /** Pixels between images, after scaling. */
+  readonly gap?: number;
+  /** Grey level of the gaps and of missing images in the last row. */
+  readonly background?: number;
+};
+
+/**
+ * A grid of images as a PNG file's bytes, row by row.
+ *
+ * @throws Error if the images' length does not fit their shape, or a value is NaN.
+ */
+export function encodeImageGrid(grid: GridImages, options: GridOptions = {}): Uint8Array {
+  const { height, width, channels } = grid;
+  const images = grid.images instanceof Float32Array ? toBytes(grid.images) : grid.images;
+  const count = images.length / (height * width * channels);
+  if ((channels !== 1 && channels !== 3) || !Number.isInteger(count) || count === 0) {
+    throw new Error(
+      `${images.length} values are not a whole number of images of ${height} × ${width} × ${channels}, with 1 or 3 channels`,
+    );
+  }
+  const {
+    columns = Math.ceil(Math.sqrt(count)),
+    scale = 1,
+    gap = scale,
+    background = 128,
+  } = options;
+  for (const [name, value] of Object.entries({ columns, scale, gap: gap + 1 })) {
+    if (!Number.isInteger(value) || value < 1) throw new Error(`grid: ${name} ${value} is invalid`);
+  }
+  const cellWidth = width * scale + gap;
+  const cellHeight = height * scale + gap;
+  const rows = Math.ceil(count / columns);
+  const png = new PNG({ width: columns * cellWidth - gap, height: rows * cellHeight - gap });
+  png.data.fill(Uint8Array.of(background, background, background, 255));
+  for (let y = 0; y < png.height; y++) {
+    const row = Math.floor((y % cellHeight) / scale);
+    if (row >= height) continue;
+    for (let x = 0; x < png.width; x++) {
+      const column = Math.floor((x % cellWidth) / scale);
+      const image = Math.floor(y / cellHeight) * columns + Math.floor(x / cellWidth);
+      if (column >= width || image >= count) continue;
+      const from = ((image * height + row) * width + column) * channels;
+      const to = (y * png.width + x) * 4;
+      for (let c = 0; c < 3; c++) png.data[to + c] = images[from + (channels === 3 ? c : 0)]!;
+    }
+  }
+  return PNG.sync.write(png, { colorType: channels === 3 ? 2 : 0 });
+}
+
+/** The inverse of x = (k + u) / 128 − 1, u in [0, 1): k = ⌊128 (x + 1)⌋, clipped to 0 … 255. */
+function toBytes(values: Float32Array): Uint8Array {
+  return Uint8Array.from(values, (x, i) => {
+    if (Number.isNaN(x)) throw new Error(`cannot draw the images: value ${i} is NaN`);
+    return Math.min(255, Math.max(0, Math.floor((x + 1) * 128)));
+  });
+}
