@@ -1,0 +1,71 @@
+import type { Op } from './op.ts';
+import type { Tensor } from './tensor.ts';
+
+/** A device's memory block. It may be larger than asked for: at least 16 readable and writable bytes, rounded up to 256. */
+export interface Storage {
+  readonly id: number;
+  readonly byteLength: number;
+}
+
+export interface MemoryReport {
+  /** Bytes in blocks that tensors hold. */
+  live: number;
+  /** Bytes in blocks that wait in the pool for reuse. */
+  pooled: number;
+  /** The largest `live + pooled` so far. */
+  peak: number;
+  /** Blocks that tensors hold. */
+  liveBlocks: number;
+}
+
+/** A recorded list of commands with its own memory, run again by `replay`. */
+export interface Graph {
+  readonly commandCount: number;
+  /** Runs the recorded commands again on the same tensors; their inputs may have been rewritten in between. */
+  replay(): void;
+  /** Frees the memory that the recorded commands work in. */
+  dispose(): void;
+}
+
+/**
+ * Where tensors live and ops run. Shape rules, vjps, autograd, nn and farmer know a device only through this.
+ * Work is ordered: `run`, `write` and `read` take effect in the order of the calls.
+ */
+export interface Device {
+  readonly kind: 'webgpu' | 'cpu';
+  /** What the user sees, for example "llvmpipe (LLVM 19.1.7, 256 bits)". */
+  readonly name: string;
+  allocate(byteLength: number): Storage;
+  /** Gives the block back to the pool; commands that already use it still run. */
+  release(storage: Storage): void;
+  write(storage: Storage, byteOffset: number, data: ArrayBufferView): void;
+  read(storage: Storage, byteOffset: number, byteLength: number): Promise<ArrayBuffer>;
+  /** Whether the device has a kernel, or a reference fallback, for the op; if not, `apply` decomposes it. */
+  supports(op: Op<unknown>): boolean;
+  run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void;
+  /**
+   * Runs `body` and records the commands that it issues. Memory that it allocates and frees is reused
+   * inside the recording and belongs to the returned graph; tensors it leaves alive stay valid
+   * until the graph is disposed.
+   */
+  capture(body: () => void): Graph;
+  /** Starts what is pending without waiting for it. */
+  flush(): void;
+  /** Resolves when all pending work is done. */
+  synchronize(): Promise<void>;
+  memory(): MemoryReport;
+  destroy(): void;
+}
+
+let current: Device | undefined;
+
+/** The device on which new tensors are made. @throws if none was set */
+export function defaultDevice(): Device {
+  if (!current)
+    throw new Error('no device is set: call setDefaultDevice(await openDevice()) first');
+  return current;
+}
+
+export function setDefaultDevice(device: Device | undefined): void {
+  current = device;
+}

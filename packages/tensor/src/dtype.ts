@@ -1,0 +1,19 @@
+/** Element types. Every element takes four bytes; booleans are u32 0 or 1. */
+export type DType = 'f32' | 'i32' | 'u32';
+
+export type TypedArray =
+  Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+export const bytesPerElement = 4;
+
+const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
+
+/** A typed array of the dtype over the bytes of `buffer`. */
+export function viewAs(dtype: DType, buffer: ArrayBuffer): TypedArray {
+  return new arrays[dtype](buffer);
+}
+
+/** Copies numbers into a typed array of the dtype (f32 rounds, integers truncate). */
+export function toTypedArray(dtype: DType, values: ArrayLike<number>): TypedArray {
+  return arrays[dtype].from(values) as TypedArray;
+}

@@ -1,0 +1,53 @@
+import type { DType } from './dtype.ts';
+import type { NdArray } from './reference.ts';
+import type { SampleRandom } from './sample.ts';
+import type { Shape } from './shape.ts';
+import type { Tensor } from './tensor.ts';
+import type { CpuKernel } from './cpu/kernel.ts';
+import type { WebGpuKernel } from './webgpu/kernel.ts';
+
+/** What is known of a tensor before anything runs. A Tensor is one. */
+export interface TensorSpec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export interface VjpCall<P> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly params: P;
+  /** ∂loss/∂output for each output; null where the loss does not depend on it. */
+  readonly gradients: readonly (Tensor | null)[];
+  /** Which inputs' gradients are wanted; the others may be null. */
+  readonly needed: readonly boolean[];
+}
+
+/** One random case for the conformance tests. */
+export interface Sample<P> {
+  readonly inputs: readonly NdArray[];
+  readonly params: P;
+  /** Tolerance of the kernel against the reference, |Δ| ≤ absolute + relative·|reference|. Default 1e-5 and 1e-5. */
+  readonly tolerance?: { readonly absolute?: number; readonly relative?: number };
+}
+
+/** One operation: everything the system knows of it, in one record. */
+export interface Op<P> {
+  readonly name: string;
+  /** Shapes and dtypes of the outputs. @throws ShapeError, before anything runs */
+  infer(inputs: readonly TensorSpec[], params: P): TensorSpec[];
+  /** The definition: plain float64 loops, written to be obviously right. */
+  reference(inputs: readonly NdArray[], params: P): NdArray[];
+  readonly kernels?: { readonly webgpu?: WebGpuKernel<P>; readonly cpu?: CpuKernel<P> };
+  /** The same result by other ops, for devices without a kernel of it. */
+  decompose?(inputs: readonly Tensor[], params: P): Tensor[];
+  /** The output shares the first input's storage (reshape); such an op has no kernel. */
+  readonly alias?: boolean;
+  /** Inputs that the op rewrites in place (optimisers, caches); it may have no outputs, and is not differentiable. */
+  readonly mutates?: readonly number[];
+  /** Gradients of the inputs, in order. Absent: the op is not differentiable. */
+  vjp?(call: VjpCall<P>): (Tensor | null)[];
+  /** A random case: odd, prime and 1-sized shapes, broadcasting, edge values. */
+  sample(random: SampleRandom): Sample<P>;
+  /** Inputs through which gradients flow (indices do not). Default: every f32 input. */
+  readonly differentiable?: readonly number[];
+}

@@ -1,0 +1,192 @@
+import { apply } from '../apply.ts';
+import type { DType } from '../dtype.ts';
+import { constant, inputNames, input, type Expression } from '../expression/ast.ts';
+import { differentiate } from '../expression/differentiate.ts';
+import { evaluate } from '../expression/evaluate.ts';
+import { parse } from '../expression/parse.ts';
+import { call } from '../expression/simplify.ts';
+import { loopNest } from '../broadcast.ts';
+import type { Op, TensorSpec, VjpCall } from '../op.ts';
+import { ndarray, type NdArray } from '../reference.ts';
+import type { SampleRandom } from '../sample.ts';
+import { broadcastShapes, sizeOf } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { pointwiseKernel } from '../webgpu/pointwise.ts';
+import { sumTo } from './sum-to.ts';
+
+export interface MapParams {
+  /** One output each, all of the inputs' common broadcast shape. */
+  readonly expressions: readonly Expression[];
+  /** The names of the tensor inputs, in order. */
+  readonly names: readonly string[];
+  /** Inputs that are plain numbers: parameters of the kernel, so that a new value compiles nothing. */
+  readonly numbers: Readonly<Record<string, number>>;
+  readonly dtype: DType;
+}
+
+/** Integers compute as integers when all tensors agree; anything else computes in f32. */
+export function computeType(inputs: readonly TensorSpec[]): DType {
+  const first = inputs[0]?.dtype ?? 'f32';
+  return inputs.every(({ dtype }) => dtype === first) ? first : 'f32';
+}
+
+/** Pointwise formulas over broadcast inputs, fused into one kernel with one output per formula. */
+export const mapOp: Op<MapParams> = {
+  name: 'map',
+  infer(inputs, { expressions, dtype }) {
+    const shape = broadcastShapes('map', ...inputs.map((spec) => spec.shape));
+    return expressions.map(() => ({ shape, dtype }));
+  },
+  reference(inputs, params) {
+    const shape = broadcastShapes('map', ...inputs.map(({ shape }) => shape));
+    const { lengths, strides } = loopNest(
+      shape,
+      inputs.map((array) => array.shape),
+    );
+    const truncate = params.dtype !== 'f32';
+    const data = params.expressions.map(() => new Float64Array(sizeOf(shape)));
+    const values: Record<string, number> = { ...params.numbers };
+    for (let i = 0; i < sizeOf(shape); i++) {
+      inputs.forEach((array, k) => {
+        values[params.names[k]!] = array.data[offsetAt(i, lengths, strides[k]!)]!;
+      });
+      params.expressions.forEach((expression, k) => {
+        const value = evaluate(expression, values);
+        data[k]![i] = truncate ? Math.trunc(value) : value;
+      });
+    }
+    return data.map((values) => ndarray(shape, values, params.dtype));
+  },
+  kernels: { webgpu: pointwiseKernel },
+  vjp({ inputs, params, gradients, needed }: VjpCall<MapParams>) {
+    const wanted = inputs
+      .map((tensor, i) => ({
+        tensor,
+        i,
+        expression: needed[i] ? gradientOf(params, i, gradients) : zero,
+      }))
+      .filter(({ expression }) => expression !== zero);
+    const result: (Tensor | null)[] = inputs.map(() => null);
+    if (wanted.length === 0) return result;
+    const named: Record<string, Tensor | number> = { ...params.numbers };
+    inputs.forEach((tensor, i) => (named[params.names[i]!] = tensor));
+    gradients.forEach((gradient, k) => gradient && (named[gradientName(k)] = gradient));
+    const full = mapMany(
+      wanted.map(({ expression }) => expression),
+      named,
+    );
+    wanted.forEach(({ tensor, i }, k) => (result[i] = sumTo(full[k]!, tensor.shape)));
+    return result;
+  },
+  sample: sampleMap,
+};
+
+const zero = constant(0);
+const gradientName = (output: number) => `gradient_${output}`;
+
+// Derivatives by first expression: kernels are cached by expression objects, so these must be the same each step.
+const derivatives = new WeakMap<Expression, Map<string, Expression>>();
+
+/** Σ over outputs of gradient · ∂output/∂input; the `zero` object where the input has no influence. */
+function gradientOf(
+  params: MapParams,
+  i: number,
+  gradients: VjpCall<MapParams>['gradients'],
+): Expression {
+  const [first, ...rest] = params.expressions;
+  const name = params.names[i]!;
+  const key = JSON.stringify([name, gradients.map((gradient) => gradient !== null), rest]);
+  let known = derivatives.get(first!);
+  if (!known) derivatives.set(first!, (known = new Map()));
+  let sum = known.get(key);
+  if (!sum) {
+    sum = params.expressions.reduce<Expression>((total, expression, k) => {
+      if (!gradients[k]) return total;
+      const partial = differentiate(expression, name);
+      return call('add', [total, call('multiply', [input(gradientName(k)), partial])]);
+    }, zero);
+    if (sum.kind === 'constant' && sum.value === 0) sum = zero;
+    known.set(key, sum);
+  }
+  return sum;
+}
+
+/** Where operand element `index` of the target sits, given the operand's strides. */
+function offsetAt(index: number, lengths: readonly number[], strides: readonly number[]): number {
+  let rest = index;
+  let offset = 0;
+  for (let axis = lengths.length - 1; axis >= 0; axis--) {
+    offset += (rest % lengths[axis]!) * strides[axis]!;
+    rest = Math.floor(rest / lengths[axis]!);
+  }
+  return offset;
+}
+
+/**
+ * Evaluates a pointwise formula over named inputs in one fused kernel, with numpy broadcasting.
+ *
+ *     map('(x - shift) * exp(-logScale)', { x, shift, logScale })
+ *
+ * @param inputs tensors, or numbers (which compile to nothing new when they change)
+ * @param dtype of the result; by default f32, or the inputs' integer type if all of them share it
+ * @throws ExpressionError for a formula that does not parse, ShapeError for shapes that do not broadcast
+ */
+export function map(
+  expression: string | Expression,
+  inputs: Readonly<Record<string, Tensor | number>>,
+  options: { dtype?: DType } = {},
+): Tensor {
+  return mapMany([expression], inputs, options)[0]!;
+}
+
+/** Several formulas over the same inputs in one kernel; one tensor each, all of the common broadcast shape. */
+export function mapMany(
+  expressions: readonly (string | Expression)[],
+  inputs: Readonly<Record<string, Tensor | number>>,
+  options: { dtype?: DType } = {},
+): Tensor[] {
+  const parsed = expressions.map((e) => (typeof e === 'string' ? parse(e) : e));
+  const tensors: Record<string, Tensor> = {};
+  const numbers: Record<string, number> = {};
+  for (const name of inputNames(...parsed)) {
+    const value = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+    if (value === undefined) {
+      throw new Error(`map: no input "${name}"; there are ${Object.keys(inputs).join(', ')}`);
+    }
+    if (typeof value === 'number') numbers[name] = value;
+    else tensors[name] = value;
+  }
+  // Tensors that a formula does not use still take part in the broadcast shape.
+  for (const [name, value] of Object.entries(inputs)) {
+    if (typeof value !== 'number') tensors[name] ??= value;
+  }
+  const list = Object.values(tensors);
+  const dtype = options.dtype ?? computeType(list);
+  return apply(mapOp, list, { expressions: parsed, names: Object.keys(tensors), numbers, dtype });
+}
+
+const sampleFormulas = [
+  'x + y * z',
+  '(x - y) * exp(-z)',
+  'where(x < y, sin(x), cos(y)) + z',
+  'tanh(x) * sigmoid(y) - erf(z)',
+  'gelu(x) + geluTanh(y) * silu(z)',
+  'softplus(x) / sqrt(1 + y * y) + log1p(abs(z))',
+  'expm1(x) + log(1 + y * y) + rsqrt(0.5 + z * z)',
+  'clamp(x, -1.03, 1.07) * squareplus(y) + max(x, z) - min(y, 0.013)',
+  'pow(1 + abs(x), y) + abs(z) + 0.3',
+  'floor(x * 3) + round(y * 3) * z + sign(x)',
+];
+
+function sampleMap(random: SampleRandom): { inputs: NdArray[]; params: MapParams } {
+  const rank = random.integer(0, 5);
+  const shape = random.shape(rank, rank > 3 ? 4 : 33);
+  const reduced = () => {
+    const kept = shape.map((length) => (random.uniform() < 0.3 ? 1 : length));
+    return kept.slice(random.uniform() < 0.3 ? random.integer(0, rank) : 0);
+  };
+  const inputs = [shape, reduced(), reduced()].map((own) => random.normals(own));
+  const names = ['x', 'y', 'z'];
+  const expressions = [random.pick(sampleFormulas), random.pick(sampleFormulas)].map(parse);
+  return { inputs, params: { expressions, names, numbers: {}, dtype: 'f32' } };
+}

@@ -1,0 +1,105 @@
+import type { Storage } from '../device.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** WGSL element type of a binding. A vec4f binding sees the same memory, four floats at a time. */
+export type ElementType = 'f32' | 'i32' | 'u32' | 'vec2f' | 'vec4f' | 'vec4i' | 'vec4u';
+export type Access = 'read' | 'write';
+export type UniformType = 'u32' | 'i32' | 'f32';
+
+/** A compute shader with named bindings and parameters. Sizes are uniforms, so that a new shape compiles nothing. */
+export interface Kernel {
+  readonly name: string;
+  readonly bindings: Readonly<Record<string, `${Access} ${ElementType}`>>;
+  readonly uniforms: Readonly<Record<string, UniformType>>;
+  /** The complete WGSL, header included. */
+  readonly source: string;
+}
+
+/**
+ * Makes a kernel from a body that defines `fn main`. The body sees each binding by its name, the uniforms
+ * as `u.name`, and `linear_index(workgroup, workgroups, local)` over a `linearGrid`.
+ * Make a kernel once (a module constant, or memoised by what is baked in): pipelines are cached by this object.
+ */
+export function kernel(options: {
+  name: string;
+  bindings: Kernel['bindings'];
+  uniforms?: Kernel['uniforms'];
+  /** Directives such as `enable subgroups;`. */
+  enable?: string;
+  code: string;
+}): Kernel {
+  const { name, bindings, uniforms = {}, enable = '', code } = options;
+  const declared = Object.entries(bindings).map(([binding, type], i) => {
+    const [access, element] = type.split(' ');
+    const mode = access === 'read' ? 'read' : 'read_write';
+    return `@group(0) @binding(${i}) var<storage, ${mode}> ${binding}: array<${element}>;`;
+  });
+  const fields = Object.entries(uniforms).map(([field, type]) => `  ${field}: ${type},`);
+  const uniformBlock = fields.length
+    ? `struct Uniforms {\n${fields.join('\n')}\n}\n` +
+      `@group(0) @binding(${declared.length}) var<uniform> u: Uniforms;`
+    : '';
+  const source = [enable, ...declared, uniformBlock, gridFunctions, code]
+    .filter(Boolean)
+    .join('\n');
+  return { name, bindings, uniforms, source };
+}
+
+// Grids wider than 65,535 workgroups fold into rows (see linearGrid).
+const gridFunctions = `
+fn linear_workgroup(workgroup: vec3u, workgroups: vec3u) -> u32 {
+  return workgroup.y * workgroups.x + workgroup.x;
+}`;
+
+/** Workgroups to run `count` of them, folded into two dimensions when there are more than one row holds. */
+export function linearGrid(count: number): [number, number, number] {
+  const x = Math.min(count, 65535);
+  return [x, Math.ceil(count / Math.max(x, 1)), 1];
+}
+
+/** What the adapter can do, for choosing variants. */
+export interface WebGpuCapabilities {
+  readonly adapterKind: 'hardware' | 'software';
+  /** Undefined: no subgroup operations. */
+  readonly subgroups: { readonly minSize: number; readonly maxSize: number } | undefined;
+  readonly shaderF16: boolean;
+  readonly limits: GPUSupportedLimits;
+}
+
+/** Issues the dispatches of one op. */
+export interface KernelRun {
+  readonly capabilities: WebGpuCapabilities;
+  /**
+   * @param buffers one per binding, in the kernel's order
+   * @param uniforms one number per uniform, in the kernel's order
+   */
+  dispatch(
+    kernel: Kernel,
+    buffers: readonly (Tensor | Storage)[],
+    uniforms: readonly number[],
+    workgroups: readonly [number, number?, number?],
+  ): void;
+  /** Scratch memory for this op alone. */
+  temporary(byteLength: number): Storage;
+}
+
+// Declared as a method, so that kernels of all parameter types fit one registry.
+export type WebGpuKernel<P> = {
+  run(
+    run: KernelRun,
+    call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: P },
+  ): void;
+}['run'];
+
+/** Memoises a kernel factory by the values that are baked into the source. */
+export function memoizeKernel<A extends readonly (string | number | boolean)[]>(
+  make: (...args: A) => Kernel,
+): (...args: A) => Kernel {
+  const kernels = new Map<string, Kernel>();
+  return (...args) => {
+    const key = args.join('|');
+    let made = kernels.get(key);
+    if (!made) kernels.set(key, (made = make(...args)));
+    return made;
+  };
+}

@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { registry, type Device } from '@farmer/tensor';
+import { openDevice } from '@farmer/tensor/node';
+import { checkForward, checkVjp } from '../support/conformance.ts';
+
+// FARMER_TEST_CASES widens the search.
+const numRuns = Number(process.env.FARMER_TEST_CASES ?? 12);
+const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+
+for (const adapter of ['lavapipe', 'swiftshader']) {
+  describe(`every op on ${adapter}`, () => {
+    let device: Device;
+    beforeAll(async () => {
+      device = await openDevice({ choice: adapter });
+    });
+    afterAll(() => device.destroy());
+
+    for (const op of registry) {
+      test(`${op.name}: kernel = float64 reference`, async () => {
+        await fc.assert(
+          fc.asyncProperty(seeds, (seed) => checkForward(op, device, seed)),
+          { numRuns },
+        );
+      });
+      test.runIf(op.vjp)(`${op.name}: vjp = finite differences`, async () => {
+        await fc.assert(
+          fc.asyncProperty(seeds, (seed) => checkVjp(op, device, seed)),
+          { numRuns },
+        );
+      });
+    }
+  });
+}

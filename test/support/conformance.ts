@@ -1,0 +1,145 @@
+import {
+  apply,
+  ndarray,
+  sampleRandom,
+  scope,
+  sizeOf,
+  tensor,
+  type Device,
+  type NdArray,
+  type Op,
+  type Sample,
+} from '@farmer/tensor';
+
+/** A source of uniforms for one sample case (mulberry32). */
+export function uniformSource(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+async function read(
+  op: Op<unknown>,
+  device: Device,
+  { inputs, params }: Sample<unknown>,
+): Promise<NdArray[]> {
+  const outputs = scope(() => {
+    const tensors = inputs.map(({ data, shape, dtype }) => tensor(data, shape, dtype, device));
+    const made = apply(op, tensors, params, device);
+    return op.mutates ? [...made, ...op.mutates.map((i) => tensors[i]!)] : made;
+  });
+  const arrays = await Promise.all(
+    outputs.map(async (output) => ndarray(output.shape, await output.data(), output.dtype)),
+  );
+  outputs.forEach((output) => output.dispose());
+  return arrays;
+}
+
+function describe(op: Op<unknown>, sample: Sample<unknown>): string {
+  const shapes = sample.inputs.map(({ shape }) => `[${shape.join(', ')}]`).join(' ');
+  return `${op.name} on ${shapes || 'no inputs'} ${JSON.stringify(sample.params)}`.slice(0, 600);
+}
+
+/** The largest deviation beyond the tolerance, described; undefined when all is well. */
+export function mismatch(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: { absolute?: number; relative?: number } = {},
+): string | undefined {
+  const { absolute = 1e-5, relative = 1e-5 } = tolerance;
+  if (actual.length !== expected.length)
+    return `${actual.length} values instead of ${expected.length}`;
+  for (let i = 0; i < expected.length; i++) {
+    const [a, e] = [actual[i]!, expected[i]!];
+    if (Object.is(a, e) || a === e) continue;
+    if (!(Math.abs(a - e) <= absolute + relative * Math.abs(e))) {
+      return `element ${i} is ${a} instead of ${e}`;
+    }
+  }
+  return undefined;
+}
+
+/** Kernel = reference on one random case. @throws with the op, shapes and first wrong element */
+export async function checkForward(op: Op<unknown>, device: Device, seed: number): Promise<void> {
+  const sample = op.sample(sampleRandom(uniformSource(seed))) as Sample<unknown>;
+  const expected = op.reference(sample.inputs, sample.params);
+  const actual = await read(op, device, sample);
+  expected.forEach((array, k) => {
+    const wrong = mismatch(actual[k]!.data, array.data, sample.tolerance);
+    if (wrong) throw new Error(`${describe(op, sample)}, output ${k}, seed ${seed}: ${wrong}`);
+  });
+}
+
+/**
+ * vjp = finite differences of the float64 reference, along a random direction for each differentiable input:
+ * ⟨vjp(g), v⟩ against (⟨g, f(x + hv)⟩ − ⟨g, f(x − hv)⟩) / 2h.
+ */
+export async function checkVjp(op: Op<unknown>, device: Device, seed: number): Promise<void> {
+  if (!op.vjp) return;
+  const random = sampleRandom(uniformSource(seed));
+  const sample = op.sample(random) as Sample<unknown>;
+  const outputs = op.reference(sample.inputs, sample.params);
+  const gradients = outputs.map(({ shape, dtype }) =>
+    dtype === 'f32' ? random.normals(shape) : null,
+  );
+  const differentiable =
+    op.differentiable ?? sample.inputs.flatMap(({ dtype }, i) => (dtype === 'f32' ? [i] : []));
+  const needed = sample.inputs.map((_, i) => differentiable.includes(i));
+
+  const results = scope(() => {
+    const inputs = sample.inputs.map(({ data, shape, dtype }) =>
+      tensor(data, shape, dtype, device),
+    );
+    return op.vjp!({
+      inputs,
+      outputs: apply(op, inputs, sample.params, device),
+      params: sample.params,
+      gradients: gradients.map((g) => g && tensor(g.data, g.shape, 'f32', device)),
+      needed,
+    });
+  });
+  for (const i of differentiable) {
+    const x = sample.inputs[i]!;
+    if (sizeOf(x.shape) === 0) continue;
+    const result = results[i];
+    const actual = result ? await result.data() : new Float32Array(x.data.length);
+    if (actual.length !== x.data.length) {
+      throw new Error(
+        `${describe(op, sample)}: gradient ${i} has shape [${result?.shape.join(', ')}]`,
+      );
+    }
+    const direction = random.normals(x.shape).data;
+    const along = (h: number) => {
+      const moved = sample.inputs.map((array, k) =>
+        k === i
+          ? { ...array, data: array.data.map((value, j) => value + h * direction[j]!) }
+          : array,
+      );
+      return op
+        .reference(moved, sample.params)
+        .reduce((total, output, k) => total + dot(output.data, gradients[k]?.data), 0);
+    };
+    const h = 1e-5;
+    const numeric = (along(h) - along(-h)) / (2 * h);
+    const analytic = dot(actual, direction);
+    const size = Math.sqrt(dot(actual, actual) * dot(direction, direction));
+    const slack = 1e-3 * Math.abs(numeric) + 2e-4 * size + 1e-3;
+    if (!(Math.abs(numeric - analytic) <= slack)) {
+      throw new Error(
+        `${describe(op, sample)}, gradient ${i}, seed ${seed}: ${analytic} along a direction, finite differences give ${numeric}`,
+      );
+    }
+  }
+  results.forEach((result) => result?.dispose());
+}
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number> | undefined): number {
+  let sum = 0;
+  if (b) for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
