@@ -1,13 +1,13 @@
 /**
  * The candidate that `word` most likely meant, or undefined if none is near: at most a third of the
- * longer word's letters may differ (but one always may), ignoring case.
+ * longer word's letters, rounded up, may differ. Case does not count.
  */
 export function nearestMatch(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Infinity;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    const allowed = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
+    const allowed = Math.ceil(Math.max(word.length, candidate.length) / 3);
     if (distance <= allowed && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;

@@ -1,1 +1,7 @@
-export {};
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  SafetensorsError,
+  type SafetensorsContent,
+  type SafetensorsInput,
+} from './safetensors.ts';

@@ -33,7 +33,11 @@ export async function loadImageFolder(
   const classes = await listClasses(path);
   const loaded: { path: string; label: number; held: boolean; pixels: Pixels }[] = [];
   for (const [label, { train, test }] of classes.entries()) {
-    for (const file of [...train, ...test]) {
+    const files = [
+      ...train.map((file) => ({ file, held: false })),
+      ...test.map((file) => ({ file, held: true })),
+    ];
+    for (const { file, held } of files) {
       const pixels = fit(decodePng(await readFile(file), file), options.size);
       const first = loaded[0];
       if (first && (pixels.height !== first.pixels.height || pixels.width !== first.pixels.width)) {
@@ -41,7 +45,7 @@ export async function loadImageFolder(
           `${file} is ${pixels.height} × ${pixels.width}, but ${first.path} is ${first.pixels.height} × ${first.pixels.width} (height × width): give a size to scale all images to`,
         );
       }
-      loaded.push({ path: file, label, held: test.includes(file), pixels });
+      loaded.push({ path: file, label, held, pixels });
     }
   }
   const channels = loaded.some(({ pixels }) => pixels.channels === 3) ? 3 : 1;

@@ -36,7 +36,7 @@ export async function loadDataset(
     return loadImageFolder(nameOrPath, split, options);
   }
   const near = nearestMatch(nameOrPath, DATASET_NAMES);
-  const hint = near === undefined ? '' : `, did you mean "${near}"`;
+  const hint = near === undefined ? '' : ` (did you mean "${near}"?)`;
   throw new Error(
     `unknown dataset "${nameOrPath}"${hint}: known are ${DATASET_NAMES.join(', ')}, or give the path of a folder with one sub-folder of PNGs a class`,
   );

@@ -42,7 +42,8 @@ export function imageDataset(parts: ImageDatasetParts): ImageDataset {
   if (classes > 65536) fail(`it has ${classes} classes, more than the 65536 supported`);
   for (let i = 0; i < count; i++) {
     const label = parts.labels[i]!;
-    if (!(label < classes)) fail(`image ${i} has label ${label}, but there are ${classes} classes`);
+    if (!Number.isInteger(label) || label < 0 || label >= classes)
+      fail(`image ${i} has label ${label}, but there are ${classes} classes`);
   }
   const labels = classes <= 256 ? Uint8Array.from(parts.labels) : Uint16Array.from(parts.labels);
   return { name, images, labels, count, height, width, channels, classes, classNames };
@@ -66,13 +67,14 @@ export function gather(
       : new Uint16Array(indices.length);
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i]!;
-    if (!(index < dataset.count)) {
+    const label = dataset.labels[index];
+    if (label === undefined) {
       throw new RangeError(
         `dataset "${dataset.name}" has ${dataset.count} images, none at ${index}`,
       );
     }
     images.set(dataset.images.subarray(index * size, (index + 1) * size), i * size);
-    labels[i] = dataset.labels[index]!;
+    labels[i] = label;
   }
   return { images, labels };
 }

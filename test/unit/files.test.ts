@@ -1,0 +1,176 @@
+import fc from 'fast-check';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PNG } from 'pngjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { writeFileAtomic } from '../../packages/farmer/cli/files/atomic-write.ts';
+import { encodeImageGrid } from '../../packages/farmer/cli/files/image-grid.ts';
+import { decodePng } from '../../packages/farmer/cli/files/png.ts';
+
+/** When set, a file's write stores half its bytes and then fails as a full disk does. */
+const disk = vi.hoisted(() => ({ full: false }));
+
+vi.mock('node:fs/promises', async (importActual) => {
+  const actual = await importActual<typeof import('node:fs/promises')>();
+  return {
+    ...actual,
+    open: async (...parameters: Parameters<typeof actual.open>) => {
+      const file = await actual.open(...parameters);
+      if (!disk.full) return file;
+      const write = file.writeFile.bind(file);
+      file.writeFile = async (content) => {
+        const bytes = content as Uint8Array;
+        await write(bytes.subarray(0, bytes.length / 2));
+        throw Object.assign(new Error('ENOSPC: no space left on device, write'), {
+          code: 'ENOSPC',
+        });
+      };
+      return file;
+    },
+  };
+});
+
+describe('writeFileAtomic', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'atomic-write-'));
+  });
+  afterEach(async () => {
+    disk.full = false;
+    await rm(folder, { recursive: true });
+  });
+
+  it('writes and replaces, makes folders, and leaves nothing else behind', async () => {
+    const path = join(folder, 'a', 'b', 'file.bin');
+    await writeFileAtomic(path, 'old');
+    await writeFileAtomic(path, Uint8Array.of(1, 2, 3));
+    expect([...(await readFile(path))]).toEqual([1, 2, 3]);
+    expect(await readdir(join(folder, 'a', 'b'))).toEqual(['file.bin']);
+  });
+
+  it('on a full disk says so, keeps the old file and removes the half-written one', async () => {
+    const path = join(folder, 'model.safetensors');
+    await writeFileAtomic(path, 'old');
+    disk.full = true;
+    await expect(writeFileAtomic(path, new Uint8Array(2 ** 20))).rejects.toThrow(
+      `cannot write ${path}: no space is left for its 1.0 MiB`,
+    );
+    expect(await readFile(path, 'utf8')).toBe('old');
+    expect(await readdir(folder)).toEqual(['model.safetensors']);
+  });
+
+  it('names the path when it is a folder, or lies below a file', async () => {
+    await expect(writeFileAtomic(folder, 'x')).rejects.toThrow(
+      `cannot write ${folder}: it is a folder`,
+    );
+    await writeFile(join(folder, 'file'), '');
+    const below = join(folder, 'file', 'x');
+    await expect(writeFileAtomic(below, 'x')).rejects.toThrow(
+      `cannot write ${below}: a part of its path is a file`,
+    );
+  });
+
+  it('lets one of many writers at once win, whole', async () => {
+    const path = join(folder, 'shared');
+    const contents = Array.from({ length: 8 }, (_, i) => String(i).repeat(10_000));
+    await Promise.all(contents.map((content) => writeFileAtomic(path, content)));
+    expect(contents).toContain(await readFile(path, 'utf8'));
+    expect(await readdir(folder)).toEqual(['shared']);
+  });
+});
+
+describe('PNG', () => {
+  it('round trips grey and RGB bytes of one image', () => {
+    const shapes = fc.record({
+      height: fc.integer({ min: 1, max: 6 }),
+      width: fc.integer({ min: 1, max: 6 }),
+      channels: fc.constantFrom(1, 3),
+    });
+    const withBytes = shapes.chain((shape) => {
+      const length = shape.height * shape.width * shape.channels;
+      return fc.record({
+        shape: fc.constant(shape),
+        images: fc.uint8Array({ minLength: length, maxLength: length }),
+      });
+    });
+    fc.assert(
+      fc.property(withBytes, ({ shape, images }) => {
+        const decoded = decodePng(encodeImageGrid({ images, ...shape }), 'x');
+        expect({ ...decoded, data: [...decoded.data] }).toEqual({ ...shape, data: [...images] });
+      }),
+    );
+  });
+
+  it('lays images out in rows, scaled, with gaps and an empty last cell', () => {
+    const images = Uint8Array.of(10, 20, 30);
+    const file = encodeImageGrid(
+      { images, height: 1, width: 1, channels: 1 },
+      { columns: 2, scale: 2, gap: 1, background: 7 },
+    );
+    const { data, width, height } = decodePng(file, 'x');
+    expect([height, width]).toEqual([5, 5]);
+    const rows = Array.from({ length: 5 }, (_, y) => [...data.subarray(5 * y, 5 * y + 5)]);
+    const [upper, gap, lower] = [
+      [10, 10, 7, 20, 20],
+      [7, 7, 7, 7, 7],
+      [30, 30, 7, 7, 7],
+    ];
+    expect(rows).toEqual([upper, upper, gap, lower, lower]);
+  });
+
+  it('maps floats back to the bytes that dequantisation came from, and clips', () => {
+    const levels = Array.from({ length: 256 }, (_, k) => k);
+    const shape = { height: 1, width: 258, channels: 1 };
+    for (const u of [0, 0.5, 0.999]) {
+      const floats = [...levels.map((k) => (k + u) / 128 - 1), -Infinity, 1.5];
+      const { data } = decodePng(
+        encodeImageGrid({ images: Float32Array.from(floats), ...shape }),
+        'x',
+      );
+      expect([...data]).toEqual([...levels, 0, 255]);
+    }
+    const images = new Float32Array(258).fill(NaN, 5, 6);
+    expect(() => encodeImageGrid({ images, ...shape })).toThrow(/value 5 is NaN/);
+  });
+
+  it('composites transparency over white', () => {
+    const png = new PNG({ width: 3, height: 1 });
+    png.data.set([255, 0, 0, 255, 0, 0, 0, 0, 0, 100, 200, 51]);
+    const { data, channels } = decodePng(PNG.sync.write(png), 'x');
+    expect(channels).toBe(3);
+    expect([...data]).toEqual([255, 0, 0, 255, 255, 255, 204, 224, 244]);
+  });
+
+  it('of any damage throws nothing but an error that names the file', () => {
+    const images = Uint8Array.from({ length: 192 }, (_, i) => (37 * i) % 256);
+    const file = encodeImageGrid({ images, height: 8, width: 8, channels: 3 });
+    const edits = fc.array(fc.tuple(fc.nat(file.length - 1), fc.nat(255)), { maxLength: 4 });
+    fc.assert(
+      fc.property(edits, fc.integer({ min: 0, max: file.length }), (changes, end) => {
+        const damaged = Uint8Array.from(file.subarray(0, end));
+        for (const [at, value] of changes) if (at < end) damaged[at] = value;
+        try {
+          decodePng(damaged, 'a.png');
+        } catch (error) {
+          expect(String(error)).toMatch(/^Error: a\.png: /);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('refuses other files, damage and absurd sizes, naming the file', () => {
+    const image = { images: new Uint8Array(4), height: 2, width: 2, channels: 1 };
+    const file = encodeImageGrid(image);
+    expect(() => decodePng(Uint8Array.of(1, 2), 'a.png')).toThrow('a.png: not a PNG file');
+    expect(() => decodePng(file.subarray(0, 40), 'a.png')).toThrow(/^a\.png: damaged PNG/);
+    const huge = Uint8Array.from(file);
+    new DataView(huge.buffer).setUint32(16, 2 ** 31);
+    expect(() => decodePng(huge, 'a.png')).toThrow(/^a\.png: the PNG claims 2147483648 × 2 pixels/);
+    expect(() => encodeImageGrid({ ...image, width: 3 })).toThrow(
+      /4 values are not a whole number/,
+    );
+    expect(() => encodeImageGrid(image, { scale: 0.5 })).toThrow(/scale 0.5/);
+  });
+});
