@@ -40,6 +40,7 @@ export class Tensor {
   readonly #shared: SharedStorage;
   // The user's handle is one reference; a tape that will need the values holds others.
   #references = 1;
+  #disposed = false;
 
   constructor(shape: Shape, dtype: DType, shared: SharedStorage, byteOffset = 0) {
     this.shape = shape;
@@ -107,14 +108,21 @@ export class Tensor {
     if (this.size > 0) this.device.write(this.storage, this.byteOffset, typed);
   }
 
-  /** Holds the values for a later use, such as a backward pass. Pair with `dispose`. */
+  /** Frees the tensor, unless a tape still needs its values. Calling it again does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.release();
+  }
+
+  /** Holds the values for a later use, such as a backward pass. Pair with `release`. */
   retain(): this {
     this.#checkAlive();
     this.#references++;
     return this;
   }
 
-  dispose(): void {
+  release(): void {
     if (--this.#references === 0) this.#shared.release();
   }
 

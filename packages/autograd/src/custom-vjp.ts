@@ -1,0 +1,25 @@
+import { currentRecorder, withRecorder, type Op, type Tensor } from '@farmer/tensor';
+
+/** Gradients of the inputs, given the output's; null: no gradient. */
+export type CustomVjp = (
+  gradient: Tensor,
+  inputs: readonly Tensor[],
+  output: Tensor,
+) => (Tensor | null)[];
+
+/** Runs `forward` hidden from the tape and records it as one op with the given vector-Jacobian product. */
+export function customVjp(
+  inputs: readonly Tensor[],
+  forward: (...inputs: Tensor[]) => Tensor,
+  vjp: CustomVjp,
+  name = 'custom',
+): Tensor {
+  const output = withRecorder(null, () => forward(...inputs));
+  // Only its name and vjp are ever used: it has already run.
+  const op = {
+    name,
+    vjp: ({ gradients, inputs: saved, outputs }) => vjp(gradients[0]!, saved, outputs[0]!),
+  } as Op<unknown>;
+  currentRecorder()?.record({ op, inputs, outputs: [output], params: undefined });
+  return output;
+}

@@ -1,0 +1,158 @@
+import {
+  map,
+  scope,
+  formatShape,
+  withRecorder,
+  type Call,
+  type Recorder,
+  type Tensor,
+} from '@farmer/tensor';
+
+/** A use of a tape that cannot give gradients. */
+export class TapeError extends Error {
+  override readonly name = 'TapeError';
+}
+
+/**
+ * Remembers the ops that ran, so that `backward` can walk them in reverse. It knows no op by name:
+ * each brings its own vector-Jacobian product. Only what depends on a watched tensor is kept.
+ *
+ *     const tape = new Tape([weights]);
+ *     const loss = tape.run(() => mean(map('x * x', { x: matmul(inputs, weights) })));
+ *     const [gradient] = tape.backward(loss, [weights]);
+ */
+export class Tape implements Recorder {
+  readonly #nodes: Call[] = [];
+  readonly #tracked = new Set<number>();
+  #freed = false;
+
+  /** @param watched tensors whose gradients may be asked for, such as parameters */
+  constructor(watched: Iterable<Tensor> = []) {
+    for (const tensor of watched) this.watch(tensor);
+  }
+
+  watch(tensor: Tensor): void {
+    this.#tracked.add(tensor.id);
+  }
+
+  /** Whether a gradient can flow to the tensor. */
+  tracks(tensor: Tensor): boolean {
+    return this.#tracked.has(tensor.id);
+  }
+
+  /** Runs `body` and remembers its ops. */
+  run<T>(body: () => T): T {
+    return withRecorder(this, body);
+  }
+
+  record(call: Call): void {
+    const { op, inputs, outputs } = call;
+    if (op.mutates?.some((i) => this.tracks(inputs[i]!))) {
+      throw new TapeError(
+        `${op.name}: rewrites a tensor that a gradient flows through; run it outside of the tape`,
+      );
+    }
+    if (!op.vjp || !flowsThrough(call).some((i) => this.tracks(inputs[i]!))) return;
+    for (const tensor of [...inputs, ...outputs]) tensor.retain();
+    for (const output of outputs) if (output.dtype === 'f32') this.#tracked.add(output.id);
+    this.#nodes.push(call);
+  }
+
+  /**
+   * ∂loss/∂x for each `x` of `wanted`: watched tensors or values computed on the way. Zeros where the loss does
+   * not depend on it. Frees what the tape holds as it goes.
+   * @param options.seed ∂final/∂loss, for a loss that is not a scalar
+   * @param options.keep leaves the tape whole for another backward
+   * @throws TapeError for a loss that is not a scalar, a loss that no watched tensor led to, or a freed tape
+   */
+  backward(
+    loss: Tensor,
+    wanted: readonly Tensor[],
+    options: { seed?: Tensor; keep?: boolean } = {},
+  ): Tensor[] {
+    this.#check(loss, options.seed);
+    const gradients = new Gradients();
+    gradients.add(loss, options.seed ?? scope(() => map('1', { loss })));
+    const keepIds = new Set(wanted.map((tensor) => tensor.id));
+    for (let i = this.#nodes.length - 1; i >= 0; i--) {
+      this.#backwardThrough(this.#nodes[i]!, gradients);
+      for (const { id } of this.#nodes[i]!.outputs) if (!keepIds.has(id)) gradients.drop(id);
+      if (!options.keep) release(this.#nodes.pop()!);
+    }
+    if (!options.keep) this.#freed = true;
+    const results = wanted.map((x) => gradients.get(x.id)?.alias(x.shape) ?? map('0', { x }));
+    gradients.dispose();
+    return results;
+  }
+
+  /** Lets go of everything that the tape holds. */
+  free(): void {
+    this.#nodes.splice(0).forEach(release);
+    this.#freed = true;
+  }
+
+  #check(loss: Tensor, seed: Tensor | undefined): void {
+    if (this.#freed) {
+      throw new TapeError(
+        'backward: this tape was freed by an earlier backward; record again, or pass { keep: true } the first time',
+      );
+    }
+    if (!seed && loss.size !== 1) {
+      throw new TapeError(
+        `backward: the loss must be a scalar, got shape ${formatShape(loss.shape)}; reduce it with mean or sum, or pass a seed`,
+      );
+    }
+    if (!this.tracks(loss)) {
+      throw new TapeError(
+        'backward: the loss does not depend on any watched tensor through differentiable ops',
+      );
+    }
+  }
+
+  #backwardThrough({ op, inputs, outputs, params }: Call, gradients: Gradients): void {
+    const incoming = outputs.map((output) => gradients.get(output.id) ?? null);
+    if (incoming.every((gradient) => gradient === null)) return;
+    const flows = new Set(flowsThrough({ op, inputs }));
+    const needed = inputs.map((input, i) => flows.has(i) && this.tracks(input));
+    scope(() => {
+      const results = op.vjp!({ inputs, outputs, params, gradients: incoming, needed });
+      results.forEach(
+        (gradient, i) => gradient && needed[i] && gradients.add(inputs[i]!, gradient),
+      );
+    });
+  }
+}
+
+function flowsThrough({ op, inputs }: Pick<Call, 'op' | 'inputs'>): readonly number[] {
+  return op.differentiable ?? inputs.flatMap(({ dtype }, i) => (dtype === 'f32' ? [i] : []));
+}
+
+function release({ inputs, outputs }: Call): void {
+  for (const tensor of [...inputs, ...outputs]) tensor.release();
+}
+
+/** Gradients by tensor id. Holds its tensors itself, so that scopes may end around it. */
+class Gradients {
+  readonly #byId = new Map<number, Tensor>();
+
+  get(id: number): Tensor | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Adds to the gradient of `x`. */
+  add(x: Tensor, gradient: Tensor): void {
+    const sofar = this.#byId.get(x.id);
+    const total = sofar ? map('a + b', { a: sofar, b: gradient }) : gradient;
+    this.#byId.set(x.id, total.retain());
+    sofar?.release();
+  }
+
+  drop(id: number): void {
+    this.#byId.get(id)?.release();
+    this.#byId.delete(id);
+  }
+
+  dispose(): void {
+    for (const id of [...this.#byId.keys()]) this.drop(id);
+  }
+}
