@@ -78,7 +78,7 @@ export function packedMatmul(transposeA: boolean, transposeB: boolean): ModuleBu
     return { kernel, edge: edgeKernel(module, layout, kernel) };
   });
 
-  module.kernel('matmul', (f, args, task) => {
+  module.kernel((f, args, task) => {
     const w = readWords(f, args, matmulWords);
     const block = blockOfTask(f, w, task);
     const panel = f.let(module.scratch.add(panelOffset));
@@ -162,7 +162,7 @@ export function skinnyMatmul(): ModuleBuilder {
     const kernel = microKernel(module, layout);
     return { kernel, edge: edgeKernel(module, layout, kernel), columns };
   });
-  module.kernel('matmul', (f, args, task) => {
+  module.kernel((f, args, task) => {
     const w = readWords(f, args, matmulWords);
     const block = blockOfTask(f, w, task);
     kernels.forEach(({ kernel, edge, columns }, i) => {
@@ -202,7 +202,7 @@ function sweepColumns(
 /** The kernel for few rows with B transposed: dot products of rows of A and rows of B, four at a time. */
 export function dotMatmul(): ModuleBuilder {
   const module = new ModuleBuilder();
-  module.kernel('matmul', (f, args, task) => {
+  module.kernel((f, args, task) => {
     const w = readWords(f, args, matmulWords);
     const block = blockOfTask(f, w, task);
     const end = f.let(block.column.add(block.columns));

@@ -125,7 +125,7 @@ type ValuesOf<Kinds extends readonly Kind<Value>[]> = {
   [I in keyof Kinds]: Kinds[I] extends Kind<infer V> ? V : never;
 };
 
-/** A module that imports one memory and a scratch pointer, and exports its functions by name. */
+/** A module that imports one memory and a scratch pointer, and exports one kernel. */
 export class ModuleBuilder {
   /** Start of the calling thread's own scratch memory. */
   readonly scratch = new I32([0x23, 0]);
@@ -152,11 +152,11 @@ export class ModuleBuilder {
   }
 
   /**
-   * An exported kernel: `build` writes what task number `task` does, its parameters lying at
+   * The module's kernel: `build` writes what task number `task` does, its parameters lying at
    * `args`, one 32-bit word each.
    */
-  kernel(exportName: string, build: (f: FunctionBuilder, args: I32, task: I32) => void): void {
-    this.#exports.push([name(exportName), 0, unsigned(this.#bodies.length)]);
+  kernel(build: (f: FunctionBuilder, args: I32, task: I32) => void): void {
+    this.#exports.push([name('kernel'), 0, unsigned(this.#bodies.length)]);
     this.procedure([I32, I32], build);
   }
 

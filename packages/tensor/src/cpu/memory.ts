@@ -1,0 +1,119 @@
+import type { MemoryReport } from '../device.ts';
+
+const pageBytes = 65536;
+const maxPages = 65536;
+/** Vector loads may read this far past a block's end, so the memory never ends with a block. */
+const overreadBytes = 256;
+export const blockAlignment = 256;
+
+/**
+ * The size that a request is rounded up to: a multiple of 256 bytes, and beyond 2 KiB one of eight
+ * steps an octave, so that freed blocks fit later requests and at most an eighth is wasted.
+ */
+export function bucketSize(byteLength: number): number {
+  const step = Math.max(blockAlignment, 2 ** (Math.floor(Math.log2(Math.max(byteLength, 1))) - 3));
+  return Math.max(1, Math.ceil(byteLength / step)) * step;
+}
+
+/** Hands out blocks of one growing WebAssembly memory, and keeps freed ones for the next request. */
+export class LinearMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly isShared: boolean;
+  readonly #free = new Map<number, number[]>();
+  readonly #sizes = new Map<number, number>();
+  #end: number;
+  #live = 0;
+  #pooled = 0;
+  #peak = 0;
+
+  /** @param reserved bytes at the start of the memory that are never handed out */
+  constructor(options: { shared: boolean; reserved?: number }) {
+    const { shared, reserved = blockAlignment } = options;
+    this.isShared = shared;
+    this.#end = roundUp(reserved, blockAlignment);
+    const initial = Math.ceil((this.#end + overreadBytes) / pageBytes);
+    this.memory = new WebAssembly.Memory({ initial, maximum: maxPages, shared });
+  }
+
+  /**
+   * A block of at least `byteLength` bytes, aligned to 256; its contents are undefined.
+   * @returns its address
+   * @throws if the memory cannot grow to hold it
+   */
+  allocate(byteLength: number): number {
+    const size = bucketSize(byteLength);
+    const pointer = this.#take(size) ?? this.#extend(size) ?? this.#takeLarger(size);
+    if (pointer === undefined) {
+      throw new Error(
+        `CPU memory: cannot allocate ${byteLength} bytes; ${this.#live} are in use and the memory ends at 4 GiB. ` +
+          'Use a smaller batch or model.',
+      );
+    }
+    const actual = this.#sizes.get(pointer)!;
+    this.#live += actual;
+    this.#peak = Math.max(this.#peak, this.#live + this.#pooled);
+    return pointer;
+  }
+
+  /** Gives a block back. @throws if `pointer` is not a block in use */
+  release(pointer: number): void {
+    const size = this.#sizes.get(pointer);
+    const list = size === undefined ? undefined : (this.#free.get(size) ?? []);
+    if (size === undefined || !list || list.includes(pointer)) {
+      throw new Error(
+        `CPU memory: no block in use begins at ${pointer}; it may have been released twice.`,
+      );
+    }
+    list.push(pointer);
+    this.#free.set(size, list);
+    this.#live -= size;
+    this.#pooled += size;
+  }
+
+  report(): MemoryReport {
+    const pooledBlocks = [...this.#free.values()].reduce((sum, list) => sum + list.length, 0);
+    return {
+      live: this.#live,
+      pooled: this.#pooled,
+      peak: this.#peak,
+      liveBlocks: this.#sizes.size - pooledBlocks,
+    };
+  }
+
+  #take(size: number): number | undefined {
+    const pointer = this.#free.get(size)?.pop();
+    if (pointer !== undefined) this.#pooled -= size;
+    return pointer;
+  }
+
+  #takeLarger(size: number): number | undefined {
+    const fitting = [...this.#free].filter(([s, list]) => s >= size && list.length > 0);
+    if (fitting.length === 0) return undefined;
+    return this.#take(Math.min(...fitting.map(([s]) => s)));
+  }
+
+  /** A new block at the end; the memory grows by a quarter at least, since growing has a cost. */
+  #extend(size: number): number | undefined {
+    const pages = this.memory.buffer.byteLength / pageBytes;
+    const needed = Math.ceil((this.#end + size + overreadBytes) / pageBytes);
+    if (needed > maxPages) return undefined;
+    if (needed > pages && !this.#grow(Math.max(needed, Math.ceil(pages * 1.25)) - pages)) {
+      if (!this.#grow(needed - pages)) return undefined;
+    }
+    const pointer = this.#end;
+    this.#end += size;
+    this.#sizes.set(pointer, size);
+    return pointer;
+  }
+
+  #grow(pages: number): boolean {
+    try {
+      this.memory.grow(pages);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
