@@ -16,5 +16,7 @@ export { empty, scalar, SharedStorage, tensor, Tensor } from './tensor.ts';
 export { WebGpuDevice } from './webgpu/device.ts';
 export type { WebGpuCapabilities } from './webgpu/kernel.ts';
 export { map, mapMany } from './ops/map.ts';
+export { logSumExp, max, mean, min, sum, variance } from './ops/reduce.ts';
+export type { ReduceOptions } from './ops/reduce.ts';
 export { reshape } from './ops/reshape.ts';
 export { registry } from './ops/registry.ts';

@@ -1,4 +1,222 @@
+import { apply1 } from '../apply.ts';
+import type { Storage } from '../device.ts';
+import { bytesPerElement } from '../dtype.ts';
+import type { Op, Sample, VjpCall } from '../op.ts';
+import { ndarray, type NdArray } from '../reference.ts';
+import type { SampleRandom } from '../sample.ts';
+import { normalizeAxes, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-export function sum(_x: Tensor, _o: { axes?: readonly number[]; keepDims?: boolean } = {}): Tensor {
-  throw new Error('todo');
+import type { WebGpuKernel } from '../webgpu/kernel.ts';
+import { identityOf, reduceMiddleAxis, type Reduction } from '../webgpu/reduce.ts';
+import { map } from './map.ts';
+import { reshape } from './reshape.ts';
+
+export interface ReduceOptions {
+  /** Axes to reduce, negative ones from the back; all of them by default. */
+  readonly axes?: readonly number[];
+  /** Leaves the reduced axes in place with length 1. */
+  readonly keepDims?: boolean;
+}
+
+interface ReduceParams {
+  /** Sorted, counted from the front. */
+  readonly axes: readonly number[];
+  readonly keepDims: boolean;
+}
+
+/** `shape` with length 1 on the reduced axes. */
+function keptShape(shape: Shape, axes: readonly number[]): number[] {
+  return shape.map((length, axis) => (axes.includes(axis) ? 1 : length));
+}
+
+function reducedShape(shape: Shape, { axes, keepDims }: ReduceParams): number[] {
+  return keepDims ? keptShape(shape, axes) : shape.filter((_, axis) => !axes.includes(axis));
+}
+
+const floatOnly = (reduction: Reduction) => reduction === 'mean' || reduction === 'logSumExp';
+
+function reduceOp(
+  reduction: Reduction,
+  vjp: (call: VjpCall<ReduceParams>) => Tensor,
+): Op<ReduceParams> {
+  return {
+    name: reduction,
+    infer([x], params) {
+      if (floatOnly(reduction) && x!.dtype !== 'f32') {
+        throw new ShapeError(`${reduction}: needs an f32 tensor, got ${x!.dtype}; cast it first`);
+      }
+      return [{ shape: reducedShape(x!.shape, params), dtype: x!.dtype }];
+    },
+    reference: ([x], params) => [referenceReduce(reduction, x!, params)],
+    kernels: { webgpu: reduceKernel(reduction) },
+    vjp: (call) => [call.gradients[0] && call.needed[0] ? vjp(call) : null],
+    sample: (random) => sampleReduce(random, !floatOnly(reduction)),
+  };
+}
+
+function referenceReduce(reduction: Reduction, x: NdArray, params: ReduceParams): NdArray {
+  const groups = groupByOutput(x, params.axes);
+  const values = groups.map((group) => {
+    const total = (of: (value: number) => number) => group.reduce((sum, v) => sum + of(v), 0);
+    if (reduction === 'sum') return total((v) => v);
+    if (reduction === 'mean') return total((v) => v) / group.length;
+    const lowest = identityOf(reduction, x.dtype);
+    const extreme = group.reduce(
+      (a, b) => (reduction === 'min' ? Math.min(a, b) : Math.max(a, b)),
+      lowest,
+    );
+    if (reduction !== 'logSumExp' || !Number.isFinite(extreme)) return extreme;
+    return extreme + Math.log(total((v) => Math.exp(v - extreme)));
+  });
+  return ndarray(reducedShape(x.shape, params), values, x.dtype);
+}
+
+/** For each output element the inputs that it reduces. */
+function groupByOutput(x: NdArray, axes: readonly number[]): number[][] {
+  const kept = keptShape(x.shape, axes);
+  const groups: number[][] = Array.from({ length: sizeOf(kept) }, () => []);
+  x.data.forEach((value, index) => {
+    let rest = index;
+    let target = 0;
+    let stride = 1;
+    for (let axis = x.shape.length - 1; axis >= 0; axis--) {
+      const coordinate = rest % x.shape[axis]!;
+      rest = Math.floor(rest / x.shape[axis]!);
+      if (kept[axis] !== 1) target += coordinate * stride;
+      stride *= kept[axis]!;
+    }
+    groups[target]!.push(value);
+  });
+  return groups;
+}
+
+/** Runs of neighbouring axes that are all reduced or all kept, outermost first; lengths of 1 drop out. */
+function axisRuns(shape: Shape, axes: readonly number[]): { length: number; reduced: boolean }[] {
+  const runs: { length: number; reduced: boolean }[] = [];
+  shape.forEach((length, axis) => {
+    if (length === 1) return;
+    const reduced = axes.includes(axis);
+    const last = runs.at(-1);
+    if (last?.reduced === reduced) last.length *= length;
+    else runs.push({ length, reduced });
+  });
+  return runs;
+}
+
+/** Reduces one run of axes after another, innermost first: each is a reduction of the middle of three axes. */
+function reduceKernel(reduction: Reduction): WebGpuKernel<ReduceParams> {
+  return (run, { inputs: [x], outputs: [y], params }) => {
+    const runs = axisRuns(x!.shape, params.axes);
+    if (!runs.some(({ reduced }) => reduced)) runs.push({ length: 1, reduced: true });
+    const count = runs.reduce((n, { length, reduced }) => (reduced ? n * length : n), 1);
+    let source: Tensor | Storage = x!;
+    let inner = 1;
+    for (let i = runs.length - 1; i >= 0; i--) {
+      const { length, reduced } = runs[i]!;
+      if (!reduced) {
+        inner *= length;
+        continue;
+      }
+      const before = runs.slice(0, i);
+      const outer = before.reduce((product, axis) => product * axis.length, 1);
+      const isLast = !before.some((axis) => axis.reduced);
+      const target = isLast ? y! : run.temporary(outer * inner * bytesPerElement);
+      const kind = reduction === 'mean' && !isLast ? 'sum' : reduction;
+      reduceMiddleAxis(run, kind, x!.dtype, { outer, length, inner }, source, target, count);
+      source = target;
+    }
+  };
+}
+
+function sampleReduce(random: SampleRandom, integersToo: boolean): Sample<ReduceParams> {
+  const shape = random.pick([
+    () => random.shape(random.integer(0, 4), 9),
+    () => random.shape(2, 257),
+    () => [random.integer(1000, 5000), random.pick([1, 2, 3, 4, 8, 31, 64])],
+    () => [random.pick([1, 2, 3]), random.integer(4000, 20001)],
+    () => [65536 + random.integer(0, 9), random.integer(1, 3)],
+  ])();
+  const all = shape.map((_, axis) => axis);
+  const axes = random.uniform() < 0.2 ? all : all.filter(() => random.uniform() < 0.5);
+  const asIntegers = integersToo && random.uniform() < 0.15;
+  return {
+    inputs: [asIntegers ? random.integers(shape, -99, 99) : random.normals(shape)],
+    params: { axes, keepDims: random.uniform() < 0.5 },
+  };
+}
+
+/** A tensor of the reduced shape, back with length 1 on the reduced axes, to broadcast against the input. */
+function unreduce(reduced: Tensor, x: Tensor, { axes }: ReduceParams): Tensor {
+  return reshape(reduced, keptShape(x.shape, axes));
+}
+
+export const sumOp = reduceOp('sum', ({ inputs: [x], gradients: [g], params }) =>
+  map('g', { g: unreduce(g!, x!, params), x: x! }),
+);
+
+export const meanOp = reduceOp('mean', ({ inputs: [x], gradients: [g], params }) =>
+  map('g * scale', { g: unreduce(g!, x!, params), x: x!, scale: g!.size / x!.size }),
+);
+
+// Equal extremes share the gradient.
+const extremeVjp = ({
+  inputs: [x],
+  outputs: [y],
+  gradients: [g],
+  params,
+}: VjpCall<ReduceParams>) => {
+  const extreme = unreduce(y!, x!, params);
+  const chosen = map('x == extreme', { x: x!, extreme });
+  const count = sum(chosen, { axes: params.axes, keepDims: true });
+  return map('g * chosen / count', { g: unreduce(g!, x!, params), chosen, count });
+};
+
+export const maxOp = reduceOp('max', extremeVjp);
+export const minOp = reduceOp('min', extremeVjp);
+
+// ∂ log Σ exp(x) / ∂x = exp(x - y); nothing flows where all of a row is -∞
+export const logSumExpOp = reduceOp(
+  'logSumExp',
+  ({ inputs: [x], outputs: [y], gradients: [g], params }) =>
+    map('where(y < -3.4e38, 0, g * exp(x - y))', {
+      x: x!,
+      y: unreduce(y!, x!, params),
+      g: unreduce(g!, x!, params),
+    }),
+);
+
+function reduce(op: Op<ReduceParams>, x: Tensor, options: ReduceOptions): Tensor {
+  const axes = normalizeAxes(op.name, options.axes, x.rank);
+  return apply1(op, [x], { axes, keepDims: options.keepDims ?? false });
+}
+
+/** Sum over axes; 0 over nothing. @throws ShapeError for an axis outside the tensor */
+export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduce(sumOp, x, options);
+}
+
+/** Mean over axes of an f32 tensor; NaN over nothing. @throws ShapeError for an axis outside the tensor */
+export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduce(meanOp, x, options);
+}
+
+/** Maximum over axes; −∞ (or the lowest integer) over nothing. Equal maxima share the gradient. */
+export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduce(maxOp, x, options);
+}
+
+/** Minimum over axes; ∞ (or the highest integer) over nothing. Equal minima share the gradient. */
+export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduce(minOp, x, options);
+}
+
+/** log Σ exp(x) over axes without overflow; −∞ over nothing. */
+export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduce(logSumExpOp, x, options);
+}
+
+/** Mean of the squared deviations from the mean over axes (divides by n, not n − 1). */
+export function variance(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const center = mean(x, { ...options, keepDims: true });
+  return mean(map('(x - center) * (x - center)', { x, center }), options);
 }
