@@ -17,3 +17,8 @@ export function viewAs(dtype: DType, buffer: ArrayBuffer): TypedArray {
 export function toTypedArray(dtype: DType, values: ArrayLike<number>): TypedArray {
   return arrays[dtype].from(values) as TypedArray;
 }
+
+/** The 32 bits of a value of the dtype, for kernels that move elements without looking at them. */
+export function bitsOf(value: number, dtype: DType): number {
+  return new Uint32Array(toTypedArray(dtype, [value]).buffer)[0]!;
+}

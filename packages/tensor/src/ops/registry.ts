@@ -1,20 +1,38 @@
 import type { Op } from '../op.ts';
 import { affineFlowBackwardOp, affineFlowOp } from './affine-flow.ts';
+import { concatOp } from './concat.ts';
+import { fillOp } from './fill.ts';
+import { flipOp } from './flip.ts';
+import { iotaOp } from './iota.ts';
 import { mapOp } from './map.ts';
 import { matmulOp } from './matmul.ts';
+import { oneHotOp } from './one-hot.ts';
+import { padOp } from './pad.ts';
+import { permuteOp } from './permute.ts';
 import { logSumExpOp, maxOp, meanOp, minOp, sumOp } from './reduce.ts';
 import { reshapeOp } from './reshape.ts';
+import { sliceOp } from './slice.ts';
+import { splitOp } from './split.ts';
 
 /** Every op: what the conformance tests check on every device. */
 export const registry: readonly Op<unknown>[] = [
   affineFlowBackwardOp,
   affineFlowOp,
+  concatOp,
+  fillOp,
+  flipOp,
+  iotaOp,
   logSumExpOp,
   mapOp,
   matmulOp,
   maxOp,
   meanOp,
   minOp,
+  oneHotOp,
+  padOp,
+  permuteOp,
   reshapeOp,
+  sliceOp,
+  splitOp,
   sumOp,
 ];
