@@ -21,8 +21,8 @@ const templates: Record<Primitive, (T: string, x: string, y: string, z: string) 
   // Some drivers return NaN for large arguments; tanh(±10) rounds to ±1.
   tanh: (T, x) => `tanh(clamp(${x}, ${T}(-10), ${T}(10)))`,
   erf: (T, x) => `erf_${T}(${x})`,
-  sin: (_, x) => `sin(${x})`,
-  cos: (_, x) => `cos(${x})`,
+  sin: (T, x) => `sine_${T}(${x}, ${T}(0))`,
+  cos: (T, x) => `sine_${T}(${x}, ${T}(1))`,
   floor: (_, x) => `floor(${x})`,
   round: (_, x) => `round(${x})`,
   min: (_, x, y) => `min(${x}, ${y})`,
@@ -34,8 +34,27 @@ const templates: Record<Primitive, (T: string, x: string, y: string, z: string) 
   where: (T, x, y, z) => `select(${z}, ${y}, ${x} != ${T}(0))`,
 };
 
-/** Helper functions for primitives that WGSL lacks, for type T (f32 or vec4f). */
+/**
+ * WGSL function `sine_T(x, quarters)`: sin(x + quarters · π/2) to 3e-7 for |x| < 10000, where drivers' own sin and cos
+ * may be wrong by 5e-4. π/2 is subtracted in three parts (Cody & Waite), then Cephes's polynomials on ±π/4.
+ */
+export const sineWgsl = (T: string): string => `
+fn sine_${T}(x: ${T}, quarters: ${T}) -> ${T} {
+  let q = round(x * 0.6366197723675814);
+  let r = ((x - q * 1.5703125) - q * 4.837512969970703e-4) - q * 7.549789954891882e-8;
+  let s = r * r;
+  let sine = r + r * s * (-1.6666654611e-1 + s * (8.3321608736e-3 + s * -1.9515295891e-4));
+  let cosine = 1 - 0.5 * s + s * s * (4.166664568298827e-2 + s * (-1.388731625493765e-3 + s * 2.443315711809948e-5));
+  let k = q + quarters;
+  let halves = floor(k * 0.5);
+  let value = select(sine, cosine, k - 2 * halves == ${T}(1));
+  return select(value, -value, halves - 2 * floor(halves * 0.5) == ${T}(1));
+}`;
+
+/** Helper functions for primitives that WGSL lacks or leaves inaccurate, for type T (f32 or vec4f). */
 const helpers: Partial<Record<Primitive, (T: string) => string>> = {
+  sin: sineWgsl,
+  cos: sineWgsl,
   // log(1+x) corrected for the rounding of 1+x (Kahan)
   log1p: (T) => `
 fn log1p_${T}(x: ${T}) -> ${T} {
@@ -97,10 +116,10 @@ export function expressionToWgsl(
     const [x = '', y = '', z = ''] = args.map(text);
     return `let ${prefix}${i} = ${templates[fn](T, x, y, z)};`;
   });
-  const used = new Set(steps.map((step) => step.fn));
+  const used = new Set(steps.map(({ fn }) => helpers[fn]?.(T) ?? ''));
   return {
     statements: statements.join('\n'),
     results: results.map(text),
-    helpers: [...used].map((fn) => helpers[fn]?.(T) ?? '').join(''),
+    helpers: [...used].join(''),
   };
 }

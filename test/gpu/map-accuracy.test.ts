@@ -1,0 +1,27 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { map, tensor, type Device } from '@farmer/tensor';
+import { openDevice } from '@farmer/tensor/node';
+
+for (const adapter of ['lavapipe', 'swiftshader']) {
+  describe(`pointwise functions on ${adapter}`, () => {
+    let device: Device;
+    beforeAll(async () => {
+      device = await openDevice({ choice: adapter });
+    });
+    afterAll(() => device.destroy());
+
+    const angles = Float32Array.from({ length: 20000 }, (_, i) => (i - 10000) * 0.0371 ** (i % 3));
+    test.each([
+      ['sin', Math.sin],
+      ['cos', Math.cos],
+    ])('%s is right to 3e-7 for angles up to 10000', async (name, exact) => {
+      const x = tensor(angles, [angles.length], 'f32', device);
+      const values = await map(`${name}(x)`, { x }).data();
+      const worst = angles.reduce(
+        (most, angle, i) => Math.max(most, Math.abs(values[i]! - exact(angle))),
+        0,
+      );
+      expect(worst).toBeLessThan(3e-7);
+    });
+  });
+}
