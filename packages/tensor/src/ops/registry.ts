@@ -1,5 +1,6 @@
 import type { Op } from '../op.ts';
 import { affineFlowBackwardOp, affineFlowOp } from './affine-flow.ts';
+import { argmaxOp } from './argmax.ts';
 import { concatOp } from './concat.ts';
 import { fillOp } from './fill.ts';
 import { flipOp } from './flip.ts';
@@ -12,16 +13,20 @@ import { permuteOp } from './permute.ts';
 import { logSumExpOp, maxOp, meanOp, minOp, sumOp } from './reduce.ts';
 import { reshapeOp } from './reshape.ts';
 import { sliceOp } from './slice.ts';
+import { logSoftmaxGradientOp, logSoftmaxOp, softmaxGradientOp, softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
 
 /** Every op: what the conformance tests check on every device. */
 export const registry: readonly Op<unknown>[] = [
   affineFlowBackwardOp,
   affineFlowOp,
+  argmaxOp,
   concatOp,
   fillOp,
   flipOp,
   iotaOp,
+  logSoftmaxGradientOp,
+  logSoftmaxOp,
   logSumExpOp,
   mapOp,
   matmulOp,
@@ -33,6 +38,8 @@ export const registry: readonly Op<unknown>[] = [
   permuteOp,
   reshapeOp,
   sliceOp,
+  softmaxGradientOp,
+  softmaxOp,
   splitOp,
   sumOp,
 ];
