@@ -26,9 +26,9 @@ export async function gradCheck(
   let worst = 0;
   for (const [i, input] of inputs.entries()) {
     const values = Float32Array.from(await input.data());
-    const gradient = await gradients[i]!.data();
+    const gradient = Float32Array.from(await gradients[i]!.data());
     gradients[i]!.dispose();
-    const size = Math.hypot(...gradient) + 1e-6;
+    const size = norm(gradient) + 1e-6;
     for (let d = 0; d < directions; d++) {
       const direction = unitVector(values.length, random);
       const at = async (h: number) => {
@@ -51,6 +51,10 @@ export async function gradCheck(
 
 function unitVector(length: number, random: () => number): Float32Array {
   const vector = Float32Array.from({ length }, () => random() + random() + random() - 1.5);
-  const norm = Math.hypot(...vector) || 1;
-  return vector.map((value) => value / norm);
+  const size = norm(vector) || 1;
+  return vector.map((value) => value / size);
+}
+
+function norm(vector: Float32Array): number {
+  return Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
 }

@@ -15,7 +15,8 @@ export class TapeError extends Error {
 
 /**
  * Remembers the ops that ran, so that `backward` can walk them in reverse. It knows no op by name:
- * each brings its own vector-Jacobian product. Only what depends on a watched tensor is kept.
+ * each brings its own vector-Jacobian product. Only what depends on a watched tensor is kept. Gradients are of
+ * first order: ops inside a backward pass are not recorded.
  *
  *     const tape = new Tape([weights]);
  *     const loss = tape.run(() => mean(map('x * x', { x: matmul(inputs, weights) })));
@@ -72,17 +73,25 @@ export class Tape implements Recorder {
   ): Tensor[] {
     this.#check(loss, options.seed);
     const gradients = new Gradients();
-    gradients.add(loss, options.seed ?? scope(() => map('1', { loss })));
-    const keepIds = new Set(wanted.map((tensor) => tensor.id));
+    const walk = () => {
+      gradients.add(loss, options.seed ?? map('1', { loss }));
+      this.#walk(gradients, new Set(wanted.map(({ id }) => id)), options.keep ?? false);
+      return wanted.map((x) => gradients.get(x.id)?.alias(x.shape) ?? map('0', { x }));
+    };
+    try {
+      return withRecorder(null, () => scope(walk));
+    } finally {
+      gradients.dispose();
+    }
+  }
+
+  #walk(gradients: Gradients, wantedIds: ReadonlySet<number>, keep: boolean): void {
     for (let i = this.#nodes.length - 1; i >= 0; i--) {
       this.#backwardThrough(this.#nodes[i]!, gradients);
-      for (const { id } of this.#nodes[i]!.outputs) if (!keepIds.has(id)) gradients.drop(id);
-      if (!options.keep) release(this.#nodes.pop()!);
+      for (const { id } of this.#nodes[i]!.outputs) if (!wantedIds.has(id)) gradients.drop(id);
+      if (!keep) release(this.#nodes.pop()!);
     }
-    if (!options.keep) this.#freed = true;
-    const results = wanted.map((x) => gradients.get(x.id)?.alias(x.shape) ?? map('0', { x }));
-    gradients.dispose();
-    return results;
+    if (!keep) this.#freed = true;
   }
 
   /** Lets go of everything that the tape holds. */

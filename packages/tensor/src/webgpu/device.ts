@@ -61,6 +61,11 @@ export class WebGpuDevice implements Device {
   }
 
   write(storage: Storage, byteOffset: number, data: ArrayBufferView): void {
+    if (this.#recording) {
+      throw new Error(
+        'capture: the body writes a tensor from the host, which a replay would not repeat; write it before the capture',
+      );
+    }
     const target = storage as GpuStorage;
     // Queue writes overtake commands that are not yet submitted.
     if (this.#encoder && target.lastBatch === this.#batch) this.flush();
