@@ -4,6 +4,8 @@ import { argmaxOp } from './argmax.ts';
 import { concatOp } from './concat.ts';
 import { fillOp } from './fill.ts';
 import { flipOp } from './flip.ts';
+import { gatherOp, scatterAddOp } from './gather.ts';
+import { gaussianMixtureBackwardOp, gaussianMixtureOp } from './gaussian-mixture.ts';
 import { iotaOp } from './iota.ts';
 import { mapOp } from './map.ts';
 import { matmulOp } from './matmul.ts';
@@ -15,15 +17,22 @@ import { reshapeOp } from './reshape.ts';
 import { sliceOp } from './slice.ts';
 import { logSoftmaxGradientOp, logSoftmaxOp, softmaxGradientOp, softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
+import { scatterAddAlongAxisOp, takeAlongAxisOp } from './take-along-axis.ts';
+import { crossEntropyGradientOp, crossEntropyOp } from './cross-entropy.ts';
 
 /** Every op: what the conformance tests check on every device. */
 export const registry: readonly Op<unknown>[] = [
+  crossEntropyGradientOp,
+  crossEntropyOp,
   affineFlowBackwardOp,
   affineFlowOp,
   argmaxOp,
   concatOp,
   fillOp,
   flipOp,
+  gatherOp,
+  gaussianMixtureBackwardOp,
+  gaussianMixtureOp,
   iotaOp,
   logSoftmaxGradientOp,
   logSoftmaxOp,
@@ -37,9 +46,12 @@ export const registry: readonly Op<unknown>[] = [
   padOp,
   permuteOp,
   reshapeOp,
+  scatterAddAlongAxisOp,
+  scatterAddOp,
   sliceOp,
   softmaxGradientOp,
   softmaxOp,
   splitOp,
   sumOp,
+  takeAlongAxisOp,
 ];

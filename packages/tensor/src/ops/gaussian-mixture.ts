@@ -1,0 +1,221 @@
+import { apply } from '../apply.ts';
+import type { Op } from '../op.ts';
+import { ndarray, type NdArray } from '../reference.ts';
+import type { SampleRandom } from '../sample.ts';
+import { formatShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import {
+  gaussianMixtureBackwardKernel,
+  gaussianMixtureKernel,
+} from '../webgpu/gaussian-mixture.ts';
+import { map } from './map.ts';
+import { reshape } from './reshape.ts';
+
+export interface MixtureParams {
+  readonly components: number;
+  /** T_π: multiplies the logits. */
+  readonly logitScale: number;
+  /** T_σ: multiplies the standard deviations. */
+  readonly scale: number;
+}
+
+/** Density of a diagonal Gaussian mixture (FARMER, eq. 11 and 14). */
+export const gaussianMixtureOp: Op<MixtureParams> = {
+  name: 'gaussianMixtureLogProb',
+  infer([z, head], params) {
+    checkMixture('gaussianMixtureLogProb', z!.shape, head!.shape, params);
+    const [groups, values] = z!.shape as [number, number];
+    return [
+      { shape: [groups, values], dtype: 'f32' },
+      { shape: [groups, values, params.components], dtype: 'f32' },
+    ];
+  },
+  reference([z, head], params) {
+    const [groups, values, channels] = z!.shape as [number, number, number];
+    const component: number[] = [];
+    const logProb: number[] = [];
+    for (let row = 0; row < groups * values; row++) {
+      const mixture = mixtureAt(head!, Math.floor(row / values), channels, params);
+      const joint = mixture.map(({ weight, means, stds }) => {
+        let sum = Math.log(weight);
+        for (let j = 0; j < channels; j++) {
+          const deviation = (z!.data[row * channels + j]! - means[j]!) / stds[j]!;
+          sum -= 0.5 * deviation ** 2 + Math.log(stds[j]!) + 0.5 * Math.log(2 * Math.PI);
+        }
+        return sum;
+      });
+      component.push(...joint);
+      const largest = Math.max(...joint);
+      logProb.push(largest + Math.log(joint.reduce((sum, x) => sum + Math.exp(x - largest), 0)));
+    }
+    return [
+      ndarray([groups, values], logProb),
+      ndarray([groups, values, params.components], component),
+    ];
+  },
+  kernels: { webgpu: gaussianMixtureKernel },
+  vjp({ inputs, outputs, gradients, params }) {
+    const [z, head] = inputs;
+    const component = outputs[1]!;
+    const [dlogProb, dcomponent] = gradients;
+    const weights: Tensor[] = [];
+    if (dlogProb) {
+      // Each component's share of the density, times the gradient.
+      const [g, logProb] = [dlogProb, outputs[0]!].map((x) => reshape(x, [...x.shape, 1]));
+      weights.push(map('g * exp(component - logProb)', { g: g!, component, logProb: logProb! }));
+    }
+    if (dcomponent) weights.push(dcomponent);
+    if (weights.length === 0) return [null, null];
+    const [first, second] = weights;
+    const sum = second ? map('a + b', { a: first!, b: second }) : first!;
+    return apply(gaussianMixtureBackwardOp, [z!, head!, sum], params);
+  },
+  sample(random) {
+    const { z, head, params } = sampleMixture(random);
+    return { inputs: [z, head], params, tolerance: { absolute: 1e-4, relative: 1e-5 } };
+  },
+};
+
+/** Gradients of z and head, given weights [G, n, K]: the gradient of every component's log π_k N_k. */
+export const gaussianMixtureBackwardOp: Op<MixtureParams> = {
+  name: 'gaussianMixtureBackward',
+  infer: ([z, head]) => [
+    { shape: z!.shape, dtype: 'f32' },
+    { shape: head!.shape, dtype: 'f32' },
+  ],
+  reference([z, head, weights], params) {
+    const [groups, values, channels] = z!.shape as [number, number, number];
+    const { components, logitScale, scale } = params;
+    const dz = new Float64Array(sizeOf(z!.shape));
+    const dhead = new Float64Array(sizeOf(head!.shape));
+    for (let row = 0; row < groups * values; row++) {
+      const group = Math.floor(row / values);
+      const mixture = mixtureAt(head!, group, channels, params);
+      const own = weights!.data.subarray(row * components, (row + 1) * components);
+      const total = own.reduce((a, b) => a + b, 0);
+      mixture.forEach(({ weight, means, stds, raws, at }, k) => {
+        dhead[at.logit]! += logitScale * (own[k]! - weight * total);
+        for (let j = 0; j < channels; j++) {
+          const deviation = (z!.data[row * channels + j]! - means[j]!) / stds[j]!;
+          const pull = (own[k]! * deviation) / stds[j]!;
+          dhead[at.means + j]! += pull;
+          dz[row * channels + j]! -= pull;
+          // d std / d raw = T_σ squareplus′(raw) = T_σ · ½(1 + raw / √(raw² + 4)), or 0 at the smallest std.
+          const slope = scale * 0.5 * (1 + raws[j]! / Math.sqrt(raws[j]! ** 2 + 4));
+          const dstd = (own[k]! * (deviation ** 2 - 1)) / stds[j]!;
+          if (stds[j]! > scale * smallestStd) dhead[at.raws + j]! += dstd * slope;
+        }
+      });
+    }
+    return [ndarray(z!.shape, dz), ndarray(head!.shape, dhead)];
+  },
+  kernels: { webgpu: gaussianMixtureBackwardKernel },
+  sample(random) {
+    const { z, head, params } = sampleMixture(random);
+    const weights = random.normals([z.shape[0]!, z.shape[1]!, params.components]);
+    const tolerance = { absolute: 2e-4, relative: 1e-4 };
+    return { inputs: [z, head, weights], params, tolerance };
+  },
+};
+
+const smallestStd = 1e-6;
+
+interface Component {
+  readonly weight: number;
+  readonly means: readonly number[];
+  readonly stds: readonly number[];
+  readonly raws: readonly number[];
+  /** Where its parts are inside the head. */
+  readonly at: { readonly logit: number; readonly means: number; readonly raws: number };
+}
+
+/** A group's mixture, unpacked from its head: K logits, K × d means, K × d raw scales. */
+export function mixtureAt(
+  head: NdArray,
+  group: number,
+  channels: number,
+  { components, logitScale, scale }: MixtureParams,
+): Component[] {
+  const start = group * components * (1 + 2 * channels);
+  const logits = [...head.data.slice(start, start + components)].map((x) => logitScale * x);
+  const largest = Math.max(...logits);
+  const total = logits.reduce((sum, x) => sum + Math.exp(x - largest), 0);
+  return logits.map((logit, k) => {
+    const means = start + components + k * channels;
+    const raws = means + components * channels;
+    const rawScales = [...head.data.slice(raws, raws + channels)];
+    return {
+      weight: Math.exp(logit - largest) / total,
+      means: [...head.data.slice(means, means + channels)],
+      stds: rawScales.map((x) => scale * Math.max(0.5 * (x + Math.sqrt(x * x + 4)), smallestStd)),
+      raws: rawScales,
+      at: { logit: start + k, means, raws },
+    };
+  });
+}
+
+/** @throws ShapeError unless the head holds one mixture for each group of values */
+export function checkMixture(
+  op: string,
+  z: Shape,
+  head: Shape,
+  { components }: Pick<MixtureParams, 'components'>,
+): void {
+  const [groups, , channels] = z;
+  const wanted = components * (1 + 2 * (channels ?? 0));
+  if (z.length !== 3 || head.length !== 2 || head[0] !== groups || head[1] !== wanted) {
+    throw new ShapeError(
+      `${op}: values [groups, n, channels] with ${components} components need a head ` +
+        `[groups, components·(1 + 2·channels)], got ${formatShape(z)} and ${formatShape(head)}` +
+        (z.length === 3 ? `; [${groups}, ${wanted}] would fit` : ''),
+    );
+  }
+}
+
+export function sampleMixture(random: SampleRandom): {
+  z: NdArray;
+  head: NdArray;
+  params: MixtureParams;
+} {
+  const quads = random.uniform() < 0.5;
+  const components = quads ? 4 * random.integer(1, 9) : random.length(17);
+  const channels = quads ? 4 * random.integer(1, 5) : random.length(13);
+  const groups = random.pick([random.length(8), random.length(65)]);
+  const values = groups > 8 || random.uniform() < 0.4 ? 1 : random.length(17);
+  const tempered = random.uniform() < 0.5;
+  const params = {
+    components,
+    logitScale: tempered ? 0.2 + random.uniform() : 1,
+    scale: tempered ? 0.5 + random.uniform() : 1,
+  };
+  return {
+    z: random.normals([groups, values, channels]),
+    head: random.normals([groups, components * (1 + 2 * channels)]),
+    params: {
+      ...params,
+      logitScale: Math.fround(params.logitScale),
+      scale: Math.fround(params.scale),
+    },
+  };
+}
+
+export interface MixtureOptions {
+  readonly components: number;
+  /** T_π multiplies the logits. Default 1. */
+  readonly logitScale?: number;
+  /** T_σ multiplies the standard deviations. Default 1. */
+  readonly scale?: number;
+}
+
+/**
+ * Log-density of values under diagonal Gaussian mixtures, in nats (FARMER, eq. 11 and 14): logsumexp over
+ * components of log weight + Σ log N, with std = max(squareplus(raw), 1e-6), squareplus(x) = ½(x + √(x² + 4)).
+ * @param z [G, n, d]: the n values of a group share its mixture
+ * @param head [G, K·(1 + 2d)]: K logits, then K × d means, then K × d raw scales
+ * @returns [G, n]
+ * @throws ShapeError for other shapes
+ */
+export function gaussianMixtureLogProb(z: Tensor, head: Tensor, options: MixtureOptions): Tensor {
+  const { components, logitScale = 1, scale = 1 } = options;
+  return apply(gaussianMixtureOp, [z, head], { components, logitScale, scale })[0]!;
+}
