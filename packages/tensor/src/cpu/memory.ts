@@ -19,11 +19,13 @@ export function bucketSize(byteLength: number): number {
 export class LinearMemory {
   readonly memory: WebAssembly.Memory;
   readonly isShared: boolean;
+  /** Addresses of the free blocks of each size. */
   readonly #free = new Map<number, number[]>();
-  readonly #sizes = new Map<number, number>();
+  /** Sizes of the blocks in use, by address. */
+  readonly #live = new Map<number, number>();
   #end: number;
-  #live = 0;
-  #pooled = 0;
+  #liveBytes = 0;
+  #pooledBytes = 0;
   #peak = 0;
 
   /** @param reserved bytes at the start of the memory that are never handed out */
@@ -45,44 +47,49 @@ export class LinearMemory {
     const pointer = this.#take(size) ?? this.#extend(size) ?? this.#takeLarger(size);
     if (pointer === undefined) {
       throw new Error(
-        `CPU memory: cannot allocate ${byteLength} bytes; ${this.#live} are in use and the memory ends at 4 GiB. ` +
+        `CPU memory: cannot allocate ${byteLength} bytes; ${this.#liveBytes} are in use and the memory ends at 4 GiB. ` +
           'Use a smaller batch or model.',
       );
     }
-    const actual = this.#sizes.get(pointer)!;
-    this.#live += actual;
-    this.#peak = Math.max(this.#peak, this.#live + this.#pooled);
     return pointer;
   }
 
   /** Gives a block back. @throws if `pointer` is not a block in use */
   release(pointer: number): void {
-    const size = this.#sizes.get(pointer);
-    const list = size === undefined ? undefined : (this.#free.get(size) ?? []);
-    if (size === undefined || !list || list.includes(pointer)) {
+    const size = this.#live.get(pointer);
+    if (size === undefined) {
       throw new Error(
         `CPU memory: no block in use begins at ${pointer}; it may have been released twice.`,
       );
     }
-    list.push(pointer);
-    this.#free.set(size, list);
-    this.#live -= size;
-    this.#pooled += size;
+    this.#live.delete(pointer);
+    const list = this.#free.get(size);
+    if (list) list.push(pointer);
+    else this.#free.set(size, [pointer]);
+    this.#liveBytes -= size;
+    this.#pooledBytes += size;
   }
 
   report(): MemoryReport {
-    const pooledBlocks = [...this.#free.values()].reduce((sum, list) => sum + list.length, 0);
     return {
-      live: this.#live,
-      pooled: this.#pooled,
+      live: this.#liveBytes,
+      pooled: this.#pooledBytes,
       peak: this.#peak,
-      liveBlocks: this.#sizes.size - pooledBlocks,
+      liveBlocks: this.#live.size,
     };
   }
 
   #take(size: number): number | undefined {
     const pointer = this.#free.get(size)?.pop();
-    if (pointer !== undefined) this.#pooled -= size;
+    if (pointer === undefined) return undefined;
+    this.#pooledBytes -= size;
+    return this.#use(pointer, size);
+  }
+
+  #use(pointer: number, size: number): number {
+    this.#live.set(pointer, size);
+    this.#liveBytes += size;
+    this.#peak = Math.max(this.#peak, this.#liveBytes + this.#pooledBytes);
     return pointer;
   }
 
@@ -102,8 +109,7 @@ export class LinearMemory {
     }
     const pointer = this.#end;
     this.#end += size;
-    this.#sizes.set(pointer, size);
-    return pointer;
+    return this.#use(pointer, size);
   }
 
   #grow(pages: number): boolean {

@@ -37,6 +37,7 @@ export class I32 extends Value {
   mul = (o: I32 | number): I32 => (o === 1 ? this : this.#op(0x6c, o));
   div = (o: I32 | number): I32 => this.#op(0x6e, o);
   rem = (o: I32 | number): I32 => this.#op(0x70, o);
+  divSigned = (o: I32 | number): I32 => this.#op(0x6d, o);
   and = (o: I32 | number): I32 => this.#op(0x71, o);
   or = (o: I32 | number): I32 => this.#op(0x72, o);
   xor = (o: I32 | number): I32 => this.#op(0x73, o);
@@ -110,6 +111,7 @@ export class I32x4 extends Vector {
   shrSigned = (count: I32 | number): I32x4 => this.#shift(0xac, count);
   eq = (o: I32x4 | number): I32x4 => this.#op(0x37, o);
   lt = (o: I32x4 | number): I32x4 => this.#op(0x3a, o);
+  ltSigned = (o: I32x4 | number): I32x4 => this.#op(0x39, o);
   not = (): I32x4 => new I32x4([this.code, simd(0x4d)]);
   anyTrue = (): I32 => new I32([this.code, simd(0x53)]);
   /** The unsigned 64-bit products of lanes 0 and 1 (or 2 and 3), as pairs of low and high words. */
@@ -118,6 +120,9 @@ export class I32x4 extends Vector {
   shuffle = (o: I32x4, lanes: Lanes): I32x4 =>
     new I32x4([this.code, o.code, simd(13), shuffleBytes(lanes)]);
   lane = (i: number): I32 => new I32([this.code, simd(0x1b), i]);
+  withLane = (i: number, lane: I32): I32x4 => new I32x4([this.code, lane.code, simd(0x1c), i]);
+  /** Lane by lane, `this ? a : b`; `this` must be a mask. */
+  selectI32x4 = (a: I32x4, b: I32x4): I32x4 => this.select(a.asF32x4(), b.asF32x4()).asI32x4();
   /** Lane by lane, `this ? a : b`; `this` must be a mask. */
   select = (a: F32x4 | number, b: F32x4 | number): F32x4 =>
     new F32x4([F32x4.of(a).code, F32x4.of(b).code, this.code, simd(0x52)]);
@@ -178,6 +183,7 @@ export class F32x4 extends Vector {
   nearest = (): F32x4 => this.#unary(0x6a);
   /** Truncation to signed integers, saturating; NaN gives 0. */
   toI32x4 = (): I32x4 => new I32x4([this.code, simd(0xf8)]);
+  toUnsignedI32x4 = (): I32x4 => new I32x4([this.code, simd(0xf9)]);
   asI32x4 = (): I32x4 => new I32x4(this.code);
   shuffle = (o: F32x4, lanes: Lanes): F32x4 =>
     new F32x4([this.code, o.code, simd(13), shuffleBytes(lanes)]);
