@@ -10,3 +10,34 @@ export { padToPatch, patchPadding, type Padding } from './data/padding.ts';
 export { heldOutKeys, splitOff, subset } from './data/split.ts';
 export { fitHistogram, histogramBitsPerDim, type PixelHistogram } from './histogram.ts';
 export { nearestMatch } from './nearest-match.ts';
+export { ArTransformer, type Predictions } from './ar-transformer.ts';
+export {
+  ConfigError,
+  dimensions,
+  parseConfig,
+  type Dimensions,
+  type FarmerConfig,
+  type ModelConfig,
+  type TrainingConfig,
+} from './config.ts';
+export { cdfPixels, gaussianPixels, pixelMap, uniformPixels, type PixelMap } from './dequantize.ts';
+export { joinChannels, splitChannels, type SplitTokens } from './dimension-split.ts';
+export {
+  evaluate,
+  scoreImages,
+  type Evaluation,
+  type EvaluationOptions,
+  type ImageScore,
+} from './evaluate.ts';
+export { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
+export { Flow } from './flow.ts';
+export type { InvertibleMap, Mapped } from './invertible-map.ts';
+export { bitsPerDim, negativeLogLikelihood } from './likelihood.ts';
+export { Farmer, totalLogLikelihood, type LogLikelihood } from './model.ts';
+export { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';
+export { dctMatrix, PatchTransform } from './patch-transform.ts';
+export { patchify, unpatchify } from './patchify.ts';
+export { arDirection, flowDirection, permuteTokens, type Direction } from './permutation.ts';
+export { preset, presets, type PresetName } from './presets.ts';
+export { sampleImages, sampleLatents, type SamplingOptions } from './sampler.ts';
+export { Trainer, type TrainingMetrics } from './trainer.ts';

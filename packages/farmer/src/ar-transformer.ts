@@ -1,0 +1,134 @@
+import { concat, map, reshape, scope, slice, type Tensor } from '@farmer/tensor';
+import {
+  Embedding,
+  LayerNorm,
+  Linear,
+  Module,
+  Transformer,
+  type Init,
+  type KeyValueCache,
+} from '@farmer/nn';
+import { dimensions, type ModelConfig } from './config.ts';
+import { mixtureHeadBias, mixtureHeadWidth } from './gaussian-mixture.ts';
+
+/** Packed mixture parameters predicted by the AR model. */
+export interface Predictions {
+  /** GMM_i of each informative token: [B, N, K(1 + 2dᴵ)]. */
+  readonly informative: Tensor;
+  /** GMM_{N+1}, shared by all redundant tokens: [B, K_R(1 + 2dᴿ)]; undefined without redundant channels. */
+  readonly shared: Tensor | undefined;
+}
+
+/**
+ * The autoregressive Transformer over [c × M, zᴵ_1 … zᴵ_N] (eq. 11, 14), tokens in reading order. The position before
+ * zᴵ_i predicts its mixture; the last position predicts the mixture that the redundant tokens share.
+ */
+export class ArTransformer extends Module {
+  readonly conditionRepeat: number;
+  readonly tokens: number;
+  /** One embedding a class, and the null class's last. */
+  readonly classEmbedding: Embedding;
+  readonly inputProjection: Linear;
+  /** [M + N, width] */
+  readonly position: Tensor;
+  readonly transformer: Transformer;
+  readonly outputNorm: LayerNorm;
+  readonly informativeHead: Linear;
+  readonly sharedHead: Linear | undefined;
+
+  constructor(init: Init, config: ModelConfig) {
+    super();
+    const { tokens, informative, redundant } = dimensions(config);
+    const { ar, classes, components, sharedComponents, conditionRepeat } = config;
+    const { width } = ar;
+    this.conditionRepeat = conditionRepeat;
+    this.tokens = tokens;
+    this.classEmbedding = new Embedding(init, classes + 1, width);
+    this.inputProjection = new Linear(init, informative, width);
+    this.position = init.normal([conditionRepeat + tokens, width], 0.02);
+    this.transformer = new Transformer(init, ar);
+    this.outputNorm = new LayerNorm(init, width);
+    this.informativeHead = mixtureHead(init, width, components, informative);
+    this.sharedHead =
+      redundant > 0 ? mixtureHead(init, width, sharedComponents, redundant) : undefined;
+  }
+
+  /** The label that stands for "no class". */
+  get nullClass(): number {
+    return this.classEmbedding.count - 1;
+  }
+
+  /**
+   * @param informative Zᴵ [B, N, dᴵ] in reading order
+   * @param labels i32 [B]; `nullClass` for none
+   */
+  forward(informative: Tensor, labels: Tensor): Predictions {
+    return scope(() => {
+      const tokens = this.inputProjection.forward(informative);
+      const sequence = concat([this.#conditions(labels), tokens], 1); // [B, M + N, W]
+      const embedded = map('h + place', { h: sequence, place: this.position });
+      const hidden = this.outputNorm.forward(this.transformer.forward(embedded, { causal: true }));
+      const before = this.conditionRepeat - 1;
+      const end = before + this.tokens;
+      const predicting = slice(hidden, { axis: 1, start: before, end });
+      return {
+        informative: this.informativeHead.forward(predicting),
+        shared: this.#shared(slice(hidden, { axis: 1, start: end, end: end + 1 })),
+      };
+    });
+  }
+
+  /**
+   * Reads the class, for cached decoding: fills positions 0 … M−1 of the caches.
+   * @returns the mixture of zᴵ_1, [B, 1, K(1 + 2dᴵ)]
+   */
+  start(labels: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
+    return scope(() => {
+      position.write([0]);
+      const hidden = this.#step(this.#conditions(labels), 0, caches, position);
+      const last = slice(hidden, {
+        axis: 1,
+        start: this.conditionRepeat - 1,
+        end: this.conditionRepeat,
+      });
+      return this.informativeHead.forward(last);
+    });
+  }
+
+  /**
+   * Reads zᴵ_i (i from 0), [B, 1, dᴵ], for cached decoding.
+   * @returns the mixture of zᴵ_{i+1}, or the shared mixture after the last token
+   */
+  next(token: Tensor, i: number, caches: readonly KeyValueCache[], position: Tensor): Tensor {
+    return scope(() => {
+      const at = this.conditionRepeat + i;
+      position.write([at]);
+      const hidden = this.#step(this.inputProjection.forward(token), at, caches, position);
+      return i + 1 < this.tokens
+        ? this.informativeHead.forward(hidden)
+        : (this.#shared(hidden) ?? hidden);
+    });
+  }
+
+  #step(inputs: Tensor, at: number, caches: readonly KeyValueCache[], position: Tensor): Tensor {
+    const place = slice(this.position, { axis: 0, start: at, end: at + inputs.shape[1]! });
+    const embedded = map('h + place', { h: inputs, place });
+    return this.outputNorm.forward(this.transformer.step(embedded, caches, position));
+  }
+
+  /** The class embedding M times: identical copies, told apart by position. [B, M, W] */
+  #conditions(labels: Tensor): Tensor {
+    const c = reshape(this.classEmbedding.forward(labels), [labels.size, 1, -1]);
+    return concat(Array<Tensor>(this.conditionRepeat).fill(c), 1);
+  }
+
+  #shared(hidden: Tensor): Tensor | undefined {
+    return this.sharedHead?.forward(reshape(hidden, [hidden.shape[0]!, -1]));
+  }
+}
+
+function mixtureHead(init: Init, width: number, components: number, channels: number): Linear {
+  const head = new Linear(init, width, mixtureHeadWidth(components, channels));
+  head.bias!.write(mixtureHeadBias(components, channels, init.normals(components * channels)));
+  return head;
+}

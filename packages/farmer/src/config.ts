@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import { nearestMatch } from './nearest-match.ts';
+
+/** A configuration that cannot be used: an unknown key, a value out of range, or parts that do not fit. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const count = z.int().min(1);
+
+const transformer = z.strictObject({
+  layers: count,
+  /** Channels of a hidden state. */
+  width: count,
+  heads: count,
+});
+
+const modelSchema = z.strictObject({
+  image: z.strictObject({
+    height: count,
+    width: count,
+    channels: z.union([z.literal(1), z.literal(3)]),
+  }),
+  classes: count,
+  /** Side p of a patch; a token has d = channels · p² values. */
+  patch: count,
+  /**
+   * What the flow sees. 'cdf': each pixel's empirical distribution made Gaussian, which trains well at small scale
+   * (not in the paper). 'uniform': dequantised raw pixels. 'gaussian': raw pixels with Gaussian noise, as in the paper.
+   */
+  pixels: z.enum(['cdf', 'uniform', 'gaussian']),
+  /** Fixed orthonormal transform of a patch before the channel split, low frequencies first. */
+  patchTransform: z.enum(['dct', 'none']),
+  /** The autoregressive flow F: blocks of causal Transformers. */
+  flow: transformer.extend({ blocks: count }),
+  /** The autoregressive Transformer over informative channels. */
+  ar: transformer,
+  /** dᴵ; the other d − dᴵ channels are redundant. */
+  informativeChannels: count,
+  /** K: mixture components of an informative token. */
+  components: count,
+  /** K_R: mixture components of the distribution that all redundant tokens share. */
+  sharedComponents: count,
+  /** M: copies of the class embedding in front of the sequence. */
+  conditionRepeat: count,
+  /** Whether the AR model reads against the direction of the last flow block (table 3). */
+  finalPermutation: z.boolean(),
+});
+
+const trainingSchema = z.strictObject({
+  steps: count,
+  batch: count,
+  peakLearningRate: z.number().positive(),
+  /** The cosine schedule ends at this share of the peak. */
+  finalLearningRate: z.number().min(0).max(1),
+  warmup: z.int().min(0),
+  betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]),
+  weightDecay: z.number().min(0),
+  /** Largest global norm of the gradient. */
+  clip: z.number().positive(),
+  /** Probability that a label is replaced by the null class, for classifier-free guidance. */
+  labelDropout: z.number().min(0).max(1),
+  /** Standard deviation of the noise at the start and end of training, for pixels 'gaussian'. */
+  noise: z.tuple([z.number().min(0), z.number().min(0)]),
+});
+
+export const configSchema = z.strictObject({ model: modelSchema, training: trainingSchema });
+
+export type FarmerConfig = z.infer<typeof configSchema>;
+export type ModelConfig = FarmerConfig['model'];
+export type TrainingConfig = FarmerConfig['training'];
+
+/** Sizes that follow from a model's configuration. */
+export interface Dimensions {
+  /** N = (H/p)(W/p) tokens. */
+  readonly tokens: number;
+  /** d = C·p² channels of a token. */
+  readonly channels: number;
+  readonly informative: number;
+  readonly redundant: number;
+  /** D = H·W·C values of an image. */
+  readonly values: number;
+}
+
+export function dimensions({ image, patch, informativeChannels }: ModelConfig): Dimensions {
+  const { height, width, channels } = image;
+  const perToken = channels * patch * patch;
+  return {
+    tokens: (height / patch) * (width / patch),
+    channels: perToken,
+    informative: informativeChannels,
+    redundant: perToken - informativeChannels,
+    values: height * width * channels,
+  };
+}
+
+/**
+ * Checks a configuration read from a file or made from a preset and options.
+ * @param source names it in errors
+ * @throws ConfigError naming the first offending key, with the nearest known one
+ */
+export function parseConfig(value: unknown, source: string): FarmerConfig {
+  const result = configSchema.safeParse(value);
+  if (!result.success)
+    throw new ConfigError(`${source}: ${describeIssue(result.error.issues[0]!)}`);
+  checkFit(result.data.model, source);
+  return result.data;
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const at = issue.path.join('.');
+  if (issue.code !== 'unrecognized_keys') return `${at || 'config'}: ${issue.message}`;
+  const key = issue.keys[0]!;
+  const near = nearestMatch(key, keysAt(issue.path));
+  return `unknown key "${[...issue.path, key].join('.')}"${near ? `; did you mean "${near}"?` : ''}`;
+}
+
+/** The keys that the schema knows at a path. */
+function keysAt(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = configSchema;
+  for (const key of path) {
+    if (schema instanceof z.ZodObject) schema = schema.shape[key as string];
+  }
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function checkFit(model: ModelConfig, source: string): void {
+  const { image, patch, flow, ar } = model;
+  const fail = (problem: string): never => {
+    throw new ConfigError(`${source}: ${problem}`);
+  };
+  for (const axis of ['height', 'width'] as const) {
+    if (image[axis] % patch !== 0)
+      fail(`model.image.${axis} ${image[axis]} is not a multiple of model.patch ${patch}`);
+  }
+  for (const [name, { width, heads }] of Object.entries({ flow, ar })) {
+    if (width % heads !== 0)
+      fail(`model.${name}.width ${width} is not a multiple of model.${name}.heads ${heads}`);
+  }
+  const { channels, informative } = dimensions(model);
+  if (informative > channels)
+    fail(
+      `model.informativeChannels ${informative} is more than the ${channels} channels of a token`,
+    );
+}

@@ -1,0 +1,94 @@
+import { affineFlow, concat, map, scope, slice, sum, tensor, type Tensor } from '@farmer/tensor';
+import { LayerNorm, Linear, Module, Transformer, createKeyValueCache, type Init } from '@farmer/nn';
+import type { InvertibleMap, Mapped } from './invertible-map.ts';
+import { permuteTokens, type Direction } from './permutation.ts';
+
+export interface FlowBlockOptions {
+  readonly tokens: number;
+  readonly channels: number;
+  readonly layers: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly direction: Direction;
+}
+
+/**
+ * One autoregressive affine map (eq. 8-10). With tokens in reading order, a causal Transformer predicts shift μ and
+ * log-scale a = −log σ of each token from those before it; the first token stays:
+ *
+ *     z_i = (x_i − μ(x_<i)) · exp(−a(x_<i)),   log|det| = −Σ_i Σ_j a_ij
+ */
+export class FlowBlock extends Module implements InvertibleMap {
+  readonly direction: Direction;
+  readonly inputProjection: Linear;
+  /** [N, width], tied to image location whatever the direction. */
+  readonly position: Tensor;
+  readonly transformer: Transformer;
+  readonly outputNorm: LayerNorm;
+  /** To [μ, a]; starts at zero, so that the block starts as the identity. */
+  readonly outputProjection: Linear;
+
+  constructor(init: Init, options: FlowBlockOptions) {
+    super();
+    const { tokens, channels, width } = options;
+    this.direction = options.direction;
+    this.inputProjection = new Linear(init, channels, width);
+    this.position = init.normal([tokens, width], 0.02);
+    this.transformer = new Transformer(init, options);
+    this.outputNorm = new LayerNorm(init, width);
+    this.outputProjection = new Linear(init, width, 2 * channels, { zero: true });
+  }
+
+  /** x → z, all tokens at once. */
+  forward(x: Tensor): Mapped {
+    return scope(() => {
+      const read = permuteTokens(x, this.direction); // [B, N, d]
+      const hidden = this.transformer.forward(this.#embed(read), { causal: true });
+      const { z, logDet } = affineFlow(read, this.#affineParameters(hidden));
+      return { z: permuteTokens(z, this.direction), logDet: sum(logDet, { axes: [1] }) };
+    });
+  }
+
+  /** z → x, one token after another, with cached keys and values. */
+  inverse(z: Tensor): Tensor {
+    return scope(() => {
+      const written = permuteTokens(z, this.direction);
+      const [batch, tokens, channels] = written.shape as [number, number, number];
+      const token = (i: number) => slice(written, { axis: 1, start: i, end: i + 1 }); // [B, 1, d]
+      const { caches, position } = this.#decodingState(batch, tokens);
+      const places = permuteTokens(this.position, this.direction);
+      const x = [token(0)];
+      for (let i = 0; i + 1 < tokens; i++) {
+        const next = scope(() => {
+          position.write([i]);
+          const place = slice(places, { axis: 0, start: i, end: i + 1 });
+          const embedded = map('h + place', { h: this.inputProjection.forward(x[i]!), place });
+          const hidden = this.transformer.step(embedded, caches, position);
+          const affine = this.#affineParameters(hidden);
+          const shift = slice(affine, { axis: 2, start: 0, end: channels });
+          const logScale = slice(affine, { axis: 2, start: channels, end: 2 * channels });
+          return map('z * exp(a) + mu', { z: token(i + 1), a: logScale, mu: shift });
+        });
+        x.push(next);
+      }
+      return permuteTokens(concat(x, 1), this.direction);
+    });
+  }
+
+  #embed(tokens: Tensor): Tensor {
+    const place = permuteTokens(this.position, this.direction);
+    return map('h + place', { h: this.inputProjection.forward(tokens), place });
+  }
+
+  #affineParameters(hidden: Tensor): Tensor {
+    return this.outputProjection.forward(this.outputNorm.forward(hidden)); // [B, N, 2d]
+  }
+
+  #decodingState(batch: number, tokens: number) {
+    const { blocks, width } = this.transformer;
+    return {
+      caches: createKeyValueCache(batch, tokens, width, blocks.length),
+      position: tensor([0], [1], 'u32'),
+    };
+  }
+}

@@ -1,0 +1,14 @@
+import type { Tensor } from '@farmer/tensor';
+
+/** What an invertible map gives: z = f(x), and log|det ∂z/∂x| for each item of the batch. */
+export interface Mapped {
+  readonly z: Tensor;
+  /** [B], in nats. */
+  readonly logDet: Tensor;
+}
+
+/** A bijection of batches of token sequences, B × N × d. */
+export interface InvertibleMap {
+  forward(x: Tensor): Mapped;
+  inverse(z: Tensor): Tensor;
+}

@@ -1,0 +1,22 @@
+import { flip, type Tensor } from '@farmer/tensor';
+
+/** The reading direction of a block over tokens: raster order, or its reverse. */
+export type Direction = 'forward' | 'backward';
+
+/**
+ * Block t = 0 … n−1 of the flow. "Reverses the order" in every block, taken literally, would make all blocks read in
+ * one direction; as in TARFlow the direction alternates.
+ */
+export function flowDirection(block: number): Direction {
+  return block % 2 === 0 ? 'forward' : 'backward';
+}
+
+/** The AR model acts as one more block: with the final permutation it reads against the last of n blocks. */
+export function arDirection(blocks: number, finalPermutation: boolean): Direction {
+  return flowDirection(finalPermutation ? blocks : blocks - 1);
+}
+
+/** Tokens [B, N, d] between image order and reading order; its own inverse. */
+export function permuteTokens(tokens: Tensor, direction: Direction): Tensor {
+  return direction === 'forward' ? tokens : flip(tokens, tokens.rank - 2);
+}

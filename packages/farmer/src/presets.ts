@@ -1,0 +1,85 @@
+import type { FarmerConfig, TrainingConfig } from './config.ts';
+import { nearestMatch } from './nearest-match.ts';
+import { ConfigError } from './config.ts';
+
+const mnist = { height: 28, width: 28, channels: 1 } as const;
+
+// AdamW's betas and the clip are the paper's; the decay is smaller because the models are.
+const training: Omit<TrainingConfig, 'steps' | 'batch' | 'peakLearningRate' | 'warmup'> = {
+  finalLearningRate: 0.01,
+  betas: [0.9, 0.95],
+  weightDecay: 1e-4,
+  clip: 1,
+  labelDropout: 0.1,
+  noise: [0.1, 0.005],
+};
+
+const common = {
+  image: mnist,
+  classes: 10,
+  patch: 4,
+  pixels: 'cdf',
+  patchTransform: 'dct',
+  finalPermutation: true,
+} as const;
+
+const tinyModel: FarmerConfig['model'] = {
+  ...common,
+  flow: { blocks: 3, layers: 1, width: 48, heads: 3 },
+  ar: { layers: 2, width: 64, heads: 4 },
+  informativeChannels: 8,
+  components: 8,
+  sharedComponents: 16,
+  conditionRepeat: 2,
+};
+
+/** Named configurations, smallest first. */
+export const presets = {
+  /** The tiny model for five minutes on two cores. */
+  demo: {
+    model: tinyModel,
+    training: { ...training, steps: 2500, batch: 32, peakLearningRate: 4e-3, warmup: 100 },
+  },
+  /** 0.23M parameters, 9 TFLOP. */
+  tiny: {
+    model: tinyModel,
+    training: { ...training, steps: 4200, batch: 32, peakLearningRate: 4e-3, warmup: 200 },
+  },
+  /** 0.85M parameters, 216 TFLOP. */
+  small: {
+    model: {
+      ...common,
+      flow: { blocks: 4, layers: 2, width: 64, heads: 4 },
+      ar: { layers: 3, width: 96, heads: 6 },
+      informativeChannels: 8,
+      components: 16,
+      sharedComponents: 32,
+      conditionRepeat: 4,
+    },
+    training: { ...training, steps: 13000, batch: 64, peakLearningRate: 2e-3, warmup: 500 },
+  },
+  /** 5.9M parameters, for a large GPU. */
+  base: {
+    model: {
+      ...common,
+      flow: { blocks: 4, layers: 4, width: 128, heads: 4 },
+      ar: { layers: 4, width: 192, heads: 6 },
+      informativeChannels: 8,
+      components: 64,
+      sharedComponents: 200,
+      conditionRepeat: 4,
+    },
+    training: { ...training, steps: 28000, batch: 256, peakLearningRate: 1e-3, warmup: 1000 },
+  },
+} satisfies Record<string, FarmerConfig>;
+
+export type PresetName = keyof typeof presets;
+
+/** @throws ConfigError for an unknown name, with the nearest one */
+export function preset(name: string): FarmerConfig {
+  if (Object.hasOwn(presets, name)) return structuredClone(presets[name as PresetName]);
+  const near = nearestMatch(name, Object.keys(presets));
+  throw new ConfigError(
+    `unknown preset "${name}"${near ? `; did you mean "${near}"?` : ''} (there are ${Object.keys(presets).join(', ')})`,
+  );
+}

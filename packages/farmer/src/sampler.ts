@@ -1,0 +1,84 @@
+import {
+  concat,
+  reshape,
+  sampleGaussianMixture,
+  scope,
+  tensor,
+  type RandomStream,
+  type Tensor,
+} from '@farmer/tensor';
+import { createKeyValueCache } from '@farmer/nn';
+import type { SplitTokens } from './dimension-split.ts';
+import type { Farmer } from './model.ts';
+
+/** Temperatures of plain sampling; all 1 draws from the model itself. */
+export interface SamplingOptions {
+  /** T_π multiplies mixture logits. */
+  readonly logitScale?: number;
+  /** T_σ multiplies component standard deviations. */
+  readonly scale?: number;
+  /** Multiplies the standard deviations of the shared redundant mixture (figure 7). */
+  readonly redundantScale?: number;
+}
+
+/**
+ * Draws Z by ancestral sampling (section 3.4): the informative tokens one after another, then all redundant tokens
+ * from the mixture that they share. In reading order.
+ * @param labels i32 [B]
+ */
+export function sampleLatents(
+  model: Farmer,
+  labels: Tensor,
+  random: RandomStream,
+  options: SamplingOptions = {},
+): SplitTokens {
+  return scope(() => {
+    const { components, sharedComponents, conditionRepeat } = model.config;
+    const { tokens, informative, redundant } = model.dimensions;
+    const { logitScale = 1, scale = 1, redundantScale = 1 } = options;
+    const batch = labels.size;
+    const { width, blocks } = model.ar.transformer;
+    const caches = createKeyValueCache(batch, conditionRepeat + tokens, width, blocks.length);
+    const position = tensor([0], [1], 'u32');
+
+    const draw = (head: Tensor, n: number, d: number, k: number, spread: number) =>
+      sampleGaussianMixture(
+        reshape(head, [batch, -1]),
+        random.uniform([batch, n]),
+        random.normal([batch, n, d]),
+        { components: k, logitScale, scale: spread },
+      ); // [B, n, d]
+
+    let head = model.ar.start(labels, caches, position);
+    const drawn: Tensor[] = [];
+    for (let i = 0; i < tokens; i++) {
+      const { token, next } = scope(() => {
+        const token = draw(head, 1, informative, components, scale);
+        return { token, next: model.ar.next(token, i, caches, position) };
+      });
+      head.dispose();
+      head = next;
+      drawn.push(token);
+    }
+    return {
+      informative: concat(drawn, 1),
+      redundant:
+        redundant > 0
+          ? draw(head, tokens, redundant, sharedComponents, scale * redundantScale)
+          : undefined,
+    };
+  });
+}
+
+/** Draws images, as the pixel map's values [B, H, W, C]: Z from the AR model, then X = F⁻¹(Z). */
+export function sampleImages(
+  model: Farmer,
+  labels: Tensor,
+  random: RandomStream,
+  options: SamplingOptions = {},
+): Tensor {
+  return scope(() => {
+    const z = model.join(sampleLatents(model, labels, random, options));
+    return model.images(model.flow.inverse(z));
+  });
+}
