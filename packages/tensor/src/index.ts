@@ -40,5 +40,6 @@ export { reshape } from './ops/reshape.ts';
 export { slice, sliceBlock } from './ops/slice.ts';
 export { logSoftmax, softmax } from './ops/softmax.ts';
 export { split } from './ops/split.ts';
+export { sampleGaussianMixture } from './ops/sample-gaussian-mixture.ts';
 export { registry } from './ops/registry.ts';
 export { scatterAddAlongAxis, takeAlongAxis } from './ops/take-along-axis.ts';

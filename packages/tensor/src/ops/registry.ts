@@ -14,6 +14,7 @@ import { padOp } from './pad.ts';
 import { permuteOp } from './permute.ts';
 import { logSumExpOp, maxOp, meanOp, minOp, sumOp } from './reduce.ts';
 import { reshapeOp } from './reshape.ts';
+import { sampleGaussianMixtureOp } from './sample-gaussian-mixture.ts';
 import { sliceOp } from './slice.ts';
 import { logSoftmaxGradientOp, logSoftmaxOp, softmaxGradientOp, softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
@@ -48,6 +49,7 @@ export const registry: readonly Op<unknown>[] = [
   reshapeOp,
   scatterAddAlongAxisOp,
   scatterAddOp,
+  sampleGaussianMixtureOp,
   sliceOp,
   softmaxGradientOp,
   softmaxOp,
