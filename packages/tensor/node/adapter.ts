@@ -13,7 +13,10 @@ export interface OpenAdapterOptions {
    * environment variable FARMER_ADAPTER counts, and without that `auto`.
    */
   readonly choice?: string;
-  /** Keep Dawn's bounds checks in shaders: slower, for hunting a kernel that strays. */
+  /**
+   * Keep Dawn's bounds checks and zeroed workgroup memory in shaders: slower, for hunting a kernel
+   * that strays or reads what it never wrote.
+   */
   readonly robustness?: boolean;
 }
 

@@ -17,7 +17,10 @@ export interface AdapterQuery {
   readonly name?: string;
   /** A Vulkan driver manifest to use instead of the system's drivers. */
   readonly driverFile?: string;
-  /** Keep Dawn's bounds checks in shaders. They cost up to half of the speed in software. */
+  /**
+   * Keep Dawn's bounds checks and zeroed workgroup memory in shaders. They cost SwiftShader half
+   * of its speed, and kernels with much workgroup memory far more.
+   */
   readonly robustness: boolean;
 }
 
@@ -26,10 +29,11 @@ export interface AdapterQuery {
  * - allow_unsafe_apis: offers `chromium-experimental-subgroup-matrix`.
  * - vulkan_enable_f16_on_nvidia: offers `shader-f16` there.
  * - disable_robustness: no clamping of indices; every kernel guards its own bounds.
+ * - disable_workgroup_init: no zeroing of workgroup memory; every kernel writes it before reading.
  */
 function createOptions(query: AdapterQuery): string[] {
   const enabled = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia'];
-  if (!query.robustness) enabled.push('disable_robustness');
+  if (!query.robustness) enabled.push('disable_robustness', 'disable_workgroup_init');
   const options = [
     `enable-dawn-features=${enabled.join(',')}`,
     // Timestamps are for benchmarks here, where 100 µs steps are too coarse.
