@@ -7,6 +7,9 @@ import { flipOp } from './flip.ts';
 import { gatherOp, scatterAddOp } from './gather.ts';
 import { gaussianMixtureBackwardOp, gaussianMixtureOp } from './gaussian-mixture.ts';
 import { iotaOp } from './iota.ts';
+import { attentionBackwardOp } from './attention-backward.ts';
+import { attentionOp } from './attention.ts';
+import { cacheWriteOp } from './cache-write.ts';
 import { mapOp } from './map.ts';
 import { matmulOp } from './matmul.ts';
 import { oneHotOp } from './one-hot.ts';
@@ -27,6 +30,9 @@ export const registry: readonly Op<unknown>[] = [
   crossEntropyOp,
   affineFlowBackwardOp,
   affineFlowOp,
+  attentionBackwardOp,
+  attentionOp,
+  cacheWriteOp,
   argmaxOp,
   concatOp,
   fillOp,

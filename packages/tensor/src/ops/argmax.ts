@@ -1,0 +1,127 @@
+import { apply1 } from '../apply.ts';
+import type { DType } from '../dtype.ts';
+import type { Op } from '../op.ts';
+import { ndarray } from '../reference.ts';
+import { formatShape, normalizeAxis, ShapeError, sizeOf, type Shape } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { kernel, linearGrid, memoizeKernel } from '../webgpu/kernel.ts';
+import { enableSubgroups, prefersTeam, rowFunctions, rowTeam } from '../webgpu/rows.ts';
+
+interface ArgmaxParams {
+  readonly axis: number;
+  readonly keepDims: boolean;
+}
+
+/** A shape as [before the axis, the axis, after it]. */
+function around(shape: Shape, axis: number): [number, number, number] {
+  return [sizeOf(shape.slice(0, axis)), shape[axis]!, sizeOf(shape.slice(axis + 1))];
+}
+
+/** Index of the first largest element along an axis. */
+export const argmaxOp: Op<ArgmaxParams> = {
+  name: 'argmax',
+  infer([x], { axis, keepDims }) {
+    if (x!.shape[axis] === 0) {
+      throw new ShapeError(
+        `argmax: axis ${axis} of ${formatShape(x!.shape)} is empty; it needs at least one element`,
+      );
+    }
+    const shape = x!.shape.flatMap((length, i) => (i !== axis ? [length] : keepDims ? [1] : []));
+    return [{ shape, dtype: 'i32' }];
+  },
+  reference([x], params) {
+    const [outer, length, inner] = around(x!.shape, params.axis);
+    const values = Array.from({ length: outer * inner }, (_, i) => {
+      const start = Math.floor(i / inner) * length * inner + (i % inner);
+      let best = 0;
+      for (let k = 1; k < length; k++) {
+        if (x!.data[start + k * inner]! > x!.data[start + best * inner]!) best = k;
+      }
+      return best;
+    });
+    return [ndarray(argmaxOp.infer([x!], params)[0]!.shape, values, 'i32')];
+  },
+  kernels: {
+    webgpu(run, { inputs: [x], outputs: [y], params }) {
+      const [outer, length, inner] = around(x!.shape, params.axis);
+      const count = outer * inner;
+      if (inner === 1 && prefersTeam(run.capabilities, length)) {
+        const { lanes, subgroup } = rowTeam(run.capabilities, length);
+        const made = rowKernel(x!.dtype, lanes, subgroup);
+        run.dispatch(made, [x!, y!], [count, length], linearGrid(count));
+      } else {
+        const grid = linearGrid(Math.ceil(count / 64));
+        run.dispatch(columnKernel(x!.dtype), [x!, y!], [count, length, inner], grid);
+      }
+    },
+  },
+  sample(random) {
+    const shape = random.pick([
+      () => random.shape(random.integer(1, 4), 9),
+      () => [random.integer(1, 70), random.length(257)],
+      () => [65536 + random.integer(0, 9), 2],
+    ])();
+    // Few distinct values, so that ties occur
+    const x = random.integers(shape, -9, 9, random.pick(['f32', 'i32']));
+    const axis = random.integer(0, shape.length - 1);
+    return { inputs: [x], params: { axis, keepDims: random.uniform() < 0.5 } };
+  },
+};
+
+// The largest value first, then the smallest index that holds it.
+const rowKernel = memoizeKernel((dtype: DType, lanes: number, subgroup: number) => {
+  const team = { lanes, subgroup };
+  return kernel({
+    name: 'argmax-rows',
+    enable: enableSubgroups(team),
+    bindings: { x: `read ${dtype}`, y: 'write i32' },
+    uniforms: { rows: 'u32', length: 'u32' },
+    code: `${rowFunctions(team, ['max'], dtype)}${rowFunctions(team, ['min'], 'u32')}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = linear_workgroup(w, n);
+  if (row >= u.rows) { return; }
+  let start = row * u.length;
+  var largest = x[start];
+  for (var i = lane; i < u.length; i += ${lanes}u) { largest = max(largest, x[start + i]); }
+  let most = row_max(largest, lane);
+  var first = u.length;
+  for (var i = lane; i < u.length; i += ${lanes}u) { first = min(first, select(u.length, i, x[start + i] == most)); }
+  let index = row_min(first, lane);
+  if (lane == 0u) { y[row] = i32(index); }
+}`,
+  });
+});
+
+const columnKernel = memoizeKernel((dtype: DType) =>
+  kernel({
+    name: 'argmax-columns',
+    bindings: { x: `read ${dtype}`, y: 'write i32' },
+    uniforms: { count: 'u32', length: 'u32', inner: 'u32' },
+    code: `
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
+  let i = linear_workgroup(w, n) * 64u + l;
+  if (i >= u.count) { return; }
+  let start = (i / u.inner) * u.length * u.inner + i % u.inner;
+  var most = x[start];
+  var index = 0u;
+  for (var k = 1u; k < u.length; k++) {
+    let value = x[start + k * u.inner];
+    if (value > most) { most = value; index = k; }
+  }
+  y[i] = i32(index);
+}`,
+  }),
+);
+
+/**
+ * Index (i32) of the largest element along one axis, the last by default; the first one among equals.
+ * @throws ShapeError for an axis outside the tensor, or an empty one
+ */
+export function argmax(
+  x: Tensor,
+  { axis = -1, keepDims = false }: { axis?: number; keepDims?: boolean } = {},
+): Tensor {
+  return apply1(argmaxOp, [x], { axis: normalizeAxis('argmax', axis, x.rank), keepDims });
+}

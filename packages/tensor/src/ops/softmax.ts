@@ -1,0 +1,172 @@
+import { apply1 } from '../apply.ts';
+import type { Op } from '../op.ts';
+import { mapRows, referenceLogSumExp, rowsOf } from '../reference-rows.ts';
+import { ndarray, type NdArray } from '../reference.ts';
+import type { SampleRandom } from '../sample.ts';
+import { formatShape, normalizeAxis, sameShape, ShapeError, type Shape } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import type { WebGpuKernel } from '../webgpu/kernel.ts';
+import { rowKernels, runRows, type RowKernelFactory } from '../webgpu/row-kernel.ts';
+import { map } from './map.ts';
+import { logSumExp } from './reduce.ts';
+
+type NoParams = Record<never, never>;
+
+const dot = (a: Float64Array, b: Float64Array) =>
+  a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+const sumOf = (a: Float64Array) => a.reduce((sum, value) => sum + value, 0);
+
+function rowwise(kernels: RowKernelFactory): WebGpuKernel<NoParams> {
+  return (run, { inputs, outputs }) =>
+    runRows(run, kernels, rowsOf(outputs[0]!.shape), [...inputs, ...outputs]);
+}
+
+function sampleRows(random: SampleRandom): NdArray {
+  const shape = random.pick([
+    () => random.shape(random.integer(1, 4), 9),
+    () => [random.integer(1, 70), random.length(257)],
+    () => [2, random.integer(2000, 5000)],
+    () => [65536 + random.integer(0, 9), 3],
+  ])();
+  const scale = random.pick([1, 1, 30]);
+  return random.normals(shape, scale);
+}
+
+const forward = (name: string, write: string) =>
+  rowKernels({
+    name,
+    reductions: ['max', 'sum'],
+    bindings: { x: 'read row', y: 'write row' },
+    body: ({ T, each, total }) => `
+  var most = x[start];
+  ${each('most = max(most, x[at]);')}
+  let shift = ${total('max', 'most')};
+  var sum = ${T}(0);
+  ${each(`let e = exp(x[at] - ${T}(shift)); sum += e; y[at] = e;`)}
+  let whole = ${total('sum', 'sum')};
+  ${each(write.replaceAll('T(', `${T}(`))}`,
+  });
+
+/** p = exp(x) / Σ exp(x) over the last axis. */
+export const softmaxOp: Op<NoParams> = {
+  name: 'softmax',
+  infer: ([x]) => [checkRows('softmax', x!)],
+  reference: ([x]) => [
+    mapRows([x!], (row) => {
+      const lse = referenceLogSumExp(row);
+      return row.map((value) => Math.exp(value - lse));
+    }),
+  ],
+  kernels: { webgpu: rowwise(forward('softmax', 'y[at] = y[at] / whole;')) },
+  vjp: ({ outputs: [y], gradients: [g] }) => [g ? apply1(softmaxGradientOp, [y!, g], {}) : null],
+  sample: (random) => ({ inputs: [sampleRows(random)], params: {} }),
+};
+
+/** x − log Σ exp(x) over the last axis. */
+export const logSoftmaxOp: Op<NoParams> = {
+  name: 'logSoftmax',
+  infer: ([x]) => [checkRows('logSoftmax', x!)],
+  reference: ([x]) => [
+    mapRows([x!], (row) => {
+      const lse = referenceLogSumExp(row);
+      return row.map((value) => value - lse);
+    }),
+  ],
+  kernels: {
+    webgpu: rowwise(forward('log-softmax', 'y[at] = (x[at] - T(shift)) - T(log(whole));')),
+  },
+  vjp: ({ outputs: [y], gradients: [g] }) => [g ? apply1(logSoftmaxGradientOp, [y!, g], {}) : null],
+  sample: (random) => ({ inputs: [sampleRows(random)], params: {} }),
+};
+
+const backward = (name: string, term: string, write: string) =>
+  rowKernels({
+    name,
+    reductions: ['sum'],
+    bindings: { y: 'read row', g: 'read row', dx: 'write row' },
+    body: ({ T, each, total }) => `
+  var sum = ${T}(0);
+  ${each(`sum += ${term};`)}
+  let whole = ${total('sum', 'sum')};
+  ${each(`dx[at] = ${write};`)}`,
+  });
+
+/** From p = softmax(x) and g = ∂L/∂p: ∂L/∂x = p (g − Σ p g). */
+export const softmaxGradientOp: Op<NoParams> = {
+  name: 'softmaxGradient',
+  infer: ([y, g]) => [checkSame('softmaxGradient', y!, g!)],
+  reference: ([y, g]) => [
+    mapRows([y!, g!], (p, gradient) => {
+      const mean = dot(p, gradient);
+      return p.map((value, i) => value * (gradient[i]! - mean));
+    }),
+  ],
+  kernels: {
+    webgpu: rowwise(backward('softmax-gradient', 'y[at] * g[at]', 'y[at] * (g[at] - whole)')),
+  },
+  sample: (random) => sampleGradient(random, (value) => Math.exp(value)),
+};
+
+/** From y = log p and g = ∂L/∂y: ∂L/∂x = g − p Σ g. */
+export const logSoftmaxGradientOp: Op<NoParams> = {
+  name: 'logSoftmaxGradient',
+  infer: ([y, g]) => [checkSame('logSoftmaxGradient', y!, g!)],
+  reference: ([y, g]) => [
+    mapRows([y!, g!], (logP, gradient) => {
+      const whole = sumOf(gradient);
+      return gradient.map((value, i) => value - Math.exp(logP[i]!) * whole);
+    }),
+  ],
+  kernels: {
+    webgpu: rowwise(backward('log-softmax-gradient', 'g[at]', 'g[at] - exp(y[at]) * whole')),
+  },
+  sample: (random) => sampleGradient(random, (value) => value),
+};
+
+function sampleGradient(random: SampleRandom, of: (logP: number) => number) {
+  const x = sampleRows(random);
+  const y = logSoftmaxOp.reference([x], {})[0]!;
+  const stored = ndarray(
+    y.shape,
+    y.data.map((value) => Math.fround(of(value))),
+  );
+  return { inputs: [stored, random.normals(y.shape)], params: {} };
+}
+
+function checkRows(op: string, x: { shape: Shape; dtype: string }) {
+  if (x.dtype !== 'f32' || x.shape.length === 0) {
+    throw new ShapeError(
+      `${op}: needs an f32 tensor with at least one axis, got ${x.dtype} ${formatShape(x.shape)}`,
+    );
+  }
+  return { shape: x.shape, dtype: 'f32' as const };
+}
+
+function checkSame(op: string, y: { shape: Shape; dtype: string }, g: { shape: Shape }) {
+  if (!sameShape(y.shape, g.shape)) {
+    throw new ShapeError(
+      `${op}: result ${formatShape(y.shape)} and gradient ${formatShape(g.shape)} differ in shape`,
+    );
+  }
+  return checkRows(op, y);
+}
+
+/**
+ * exp(x) / Σ exp(x) over one axis, the last by default. A row of −∞ alone gives NaN.
+ * @throws ShapeError for an axis outside the tensor
+ */
+export function softmax(x: Tensor, { axis = -1 }: { axis?: number } = {}): Tensor {
+  const at = normalizeAxis('softmax', axis, x.rank);
+  if (at === x.rank - 1) return apply1(softmaxOp, [x], {});
+  return map('exp(x - lse)', { x, lse: logSumExp(x, { axes: [at], keepDims: true }) });
+}
+
+/**
+ * x − log Σ exp(x) over one axis, the last by default.
+ * @throws ShapeError for an axis outside the tensor
+ */
+export function logSoftmax(x: Tensor, { axis = -1 }: { axis?: number } = {}): Tensor {
+  const at = normalizeAxis('logSoftmax', axis, x.rank);
+  if (at === x.rank - 1) return apply1(logSoftmaxOp, [x], {});
+  return map('x - lse', { x, lse: logSumExp(x, { axes: [at], keepDims: true }) });
+}

@@ -1,0 +1,92 @@
+import type { Storage } from '../device.ts';
+import type { Tensor } from '../tensor.ts';
+import {
+  kernel,
+  linearGrid,
+  memoizeKernel,
+  type Access,
+  type ElementType,
+  type Kernel,
+  type KernelRun,
+  type UniformType,
+} from './kernel.ts';
+import {
+  enableSubgroups,
+  horizontal,
+  rowFunctions,
+  rowTeam,
+  type RowReduction,
+  type RowTeam,
+} from './rows.ts';
+
+/** WGSL pieces for the body of a row kernel. */
+export interface RowBody {
+  /** Element type of the row bindings: f32 or vec4f. */
+  readonly T: 'f32' | 'vec4f';
+  readonly width: 1 | 4;
+  /** Runs `body` for the row's elements: `i` counts them (in units of T), `at` is the place in a row binding. */
+  each(body: string): string;
+  /** The reduction over the whole row of a value that each lane has accumulated as a T. */
+  total(reduction: RowReduction, value: string): string;
+}
+
+/** Makes a kernel in which one team handles one row of [rows, length]. */
+export interface RowKernelFactory {
+  (team: RowTeam, length: number): Kernel;
+}
+
+/**
+ * A family of row kernels, for each team size and vector width. Bindings marked `row` are [rows, length];
+ * the body runs once a row, sees `row` and `lane`, and the uniforms `u.rows`, `u.groups` (length in units of T).
+ */
+export function rowKernels(options: {
+  name: string;
+  reductions: readonly RowReduction[];
+  bindings: Readonly<Record<string, `${Access} ${ElementType | 'row'}`>>;
+  uniforms?: Readonly<Record<string, UniformType>>;
+  body: (pieces: RowBody) => string;
+}): RowKernelFactory {
+  const make = memoizeKernel((lanes: number, subgroup: number, width: number) => {
+    const team = { lanes, subgroup };
+    const T = width === 4 ? 'vec4f' : 'f32';
+    const bindings = Object.entries(options.bindings).map(([name, type]) => [
+      name,
+      type.replace('row', T),
+    ]);
+    const body = options.body({
+      T,
+      width: width === 4 ? 4 : 1,
+      each: (inner) =>
+        `for (var i = lane; i < u.groups; i += ${lanes}u) { let at = start + i; ${inner} }`,
+      total: (reduction, value) => `row_${reduction}(${horizontal(reduction, value, width)}, lane)`,
+    });
+    return kernel({
+      name: options.name,
+      enable: enableSubgroups(team),
+      bindings: Object.fromEntries(bindings) as Kernel['bindings'],
+      uniforms: { rows: 'u32', groups: 'u32', ...options.uniforms },
+      code: `${rowFunctions(team, options.reductions)}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = linear_workgroup(w, n);
+  if (row >= u.rows) { return; }
+  let start = row * u.groups;
+  ${body}
+}`,
+    });
+  });
+  return ({ lanes, subgroup }, length) => make(lanes, subgroup, length % 4 === 0 ? 4 : 1);
+}
+
+/** Dispatches a row kernel over [rows, length]. */
+export function runRows(
+  run: KernelRun,
+  kernels: RowKernelFactory,
+  [rows, length]: readonly [number, number],
+  buffers: readonly (Tensor | Storage)[],
+  uniforms: readonly number[] = [],
+): void {
+  const groups = length % 4 === 0 ? length / 4 : length;
+  const made = kernels(rowTeam(run.capabilities, length), length);
+  run.dispatch(made, buffers, [rows, groups, ...uniforms], linearGrid(rows));
+}
