@@ -23,24 +23,28 @@ import { logSoftmaxGradientOp, logSoftmaxOp, softmaxGradientOp, softmaxOp } from
 import { splitOp } from './split.ts';
 import { scatterAddAlongAxisOp, takeAlongAxisOp } from './take-along-axis.ts';
 import { crossEntropyGradientOp, crossEntropyOp } from './cross-entropy.ts';
+import { layerNormGradientOp, layerNormOp } from './layer-norm.ts';
+import { rmsNormGradientOp, rmsNormOp } from './rms-norm.ts';
 
 /** Every op: what the conformance tests check on every device. */
 export const registry: readonly Op<unknown>[] = [
-  crossEntropyGradientOp,
-  crossEntropyOp,
   affineFlowBackwardOp,
   affineFlowOp,
+  argmaxOp,
   attentionBackwardOp,
   attentionOp,
   cacheWriteOp,
-  argmaxOp,
   concatOp,
+  crossEntropyGradientOp,
+  crossEntropyOp,
   fillOp,
   flipOp,
   gatherOp,
   gaussianMixtureBackwardOp,
   gaussianMixtureOp,
   iotaOp,
+  layerNormGradientOp,
+  layerNormOp,
   logSoftmaxGradientOp,
   logSoftmaxOp,
   logSumExpOp,
@@ -53,9 +57,11 @@ export const registry: readonly Op<unknown>[] = [
   padOp,
   permuteOp,
   reshapeOp,
+  rmsNormGradientOp,
+  rmsNormOp,
+  sampleGaussianMixtureOp,
   scatterAddAlongAxisOp,
   scatterAddOp,
-  sampleGaussianMixtureOp,
   sliceOp,
   softmaxGradientOp,
   softmaxOp,
