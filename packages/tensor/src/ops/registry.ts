@@ -1,33 +1,36 @@
 import type { Op } from '../op.ts';
+import { addAssignOp } from './add-assign.ts';
 import { affineFlowBackwardOp, affineFlowOp } from './affine-flow.ts';
 import { argmaxOp } from './argmax.ts';
+import { attentionBackwardOp } from './attention-backward.ts';
+import { attentionOp } from './attention.ts';
+import { cacheWriteOp } from './cache-write.ts';
 import { concatOp } from './concat.ts';
+import { crossEntropyGradientOp, crossEntropyOp } from './cross-entropy.ts';
 import { fillOp } from './fill.ts';
 import { flipOp } from './flip.ts';
 import { gatherOp, scatterAddOp } from './gather.ts';
 import { gaussianMixtureBackwardOp, gaussianMixtureOp } from './gaussian-mixture.ts';
 import { iotaOp } from './iota.ts';
-import { attentionBackwardOp } from './attention-backward.ts';
-import { attentionOp } from './attention.ts';
-import { cacheWriteOp } from './cache-write.ts';
+import { layerNormGradientOp, layerNormOp } from './layer-norm.ts';
 import { mapOp } from './map.ts';
 import { matmulOp } from './matmul.ts';
 import { oneHotOp } from './one-hot.ts';
 import { padOp } from './pad.ts';
 import { permuteOp } from './permute.ts';
+import { randomCategoricalOp, randomNormalOp, randomUniformOp } from './random.ts';
 import { logSumExpOp, maxOp, meanOp, minOp, sumOp } from './reduce.ts';
 import { reshapeOp } from './reshape.ts';
+import { rmsNormGradientOp, rmsNormOp } from './rms-norm.ts';
 import { sampleGaussianMixtureOp } from './sample-gaussian-mixture.ts';
 import { sliceOp } from './slice.ts';
 import { logSoftmaxGradientOp, logSoftmaxOp, softmaxGradientOp, softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
 import { scatterAddAlongAxisOp, takeAlongAxisOp } from './take-along-axis.ts';
-import { crossEntropyGradientOp, crossEntropyOp } from './cross-entropy.ts';
-import { layerNormGradientOp, layerNormOp } from './layer-norm.ts';
-import { rmsNormGradientOp, rmsNormOp } from './rms-norm.ts';
 
 /** Every op: what the conformance tests check on every device. */
 export const registry: readonly Op<unknown>[] = [
+  addAssignOp,
   affineFlowBackwardOp,
   affineFlowOp,
   argmaxOp,
@@ -56,6 +59,9 @@ export const registry: readonly Op<unknown>[] = [
   oneHotOp,
   padOp,
   permuteOp,
+  randomCategoricalOp,
+  randomNormalOp,
+  randomUniformOp,
   reshapeOp,
   rmsNormGradientOp,
   rmsNormOp,

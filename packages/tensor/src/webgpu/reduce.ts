@@ -70,7 +70,7 @@ function rowChunk({ capabilities }: KernelRun, { outer, length }: ReductionShape
 }
 
 /** Rows that one invocation adds up: enough invocations to fill the device, at most 256 rows each. */
-function columnChunk({ capabilities }: KernelRun, shape: ReductionShape): number {
+export function columnChunk({ capabilities }: KernelRun, shape: ReductionShape): number {
   const { outer, length, inner } = shape;
   const invocations = capabilities.adapterKind === 'software' ? 1024 : 16384;
   const wanted = Math.ceil((length * outer * inner) / (invocations * columnWidth(shape)));
