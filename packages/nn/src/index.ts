@@ -1,7 +1,21 @@
-export {
-  decodeSafetensors,
-  encodeSafetensors,
-  SafetensorsError,
-  type SafetensorsContent,
-  type SafetensorsInput,
-} from './safetensors.ts';
+export { Init } from './init.ts';
+export { MultiHeadAttention } from './layers/attention.ts';
+export { Dropout } from './layers/dropout.ts';
+export { Embedding } from './layers/embedding.ts';
+export { createKeyValueCache } from './layers/key-value-cache.ts';
+export type { KeyValueCache } from './layers/key-value-cache.ts';
+export { Linear } from './layers/linear.ts';
+export type { LinearForward, LinearOptions } from './layers/linear.ts';
+export { Mlp } from './layers/mlp.ts';
+export { LayerNorm, RmsNorm } from './layers/norm.ts';
+export { TransformerBlock } from './layers/transformer-block.ts';
+export type { TransformerBlockOptions } from './layers/transformer-block.ts';
+export { Transformer } from './layers/transformer.ts';
+export type { TransformerOptions } from './layers/transformer.ts';
+export { Module } from './module.ts';
+export { decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.ts';
+export type { SafetensorsContent, SafetensorsInput } from './safetensors.ts';
+export { constant, cosine, linear } from './schedules.ts';
+export type { Schedule, WarmupOptions } from './schedules.ts';
+export { StateDictError } from './state-dict.ts';
+export type { LoadedTensors, StateDict } from './state-dict.ts';

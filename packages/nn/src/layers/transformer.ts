@@ -1,0 +1,57 @@
+import { checkpoint } from '@farmer/autograd';
+import type { Tensor } from '@farmer/tensor';
+import type { Init } from '../init.ts';
+import { Module } from '../module.ts';
+import type { KeyValueCache } from './key-value-cache.ts';
+import { LayerNorm } from './norm.ts';
+import { TransformerBlock, type TransformerBlockOptions } from './transformer-block.ts';
+
+export interface TransformerOptions extends TransformerBlockOptions {
+  readonly layers: number;
+  /** A LayerNorm after the last block. Default: false. */
+  readonly finalNorm?: boolean;
+}
+
+/** A stack of pre-norm blocks on [B, T, W]. */
+export class Transformer extends Module {
+  readonly width: number;
+  readonly blocks: readonly TransformerBlock[];
+  readonly finalNorm: LayerNorm | undefined;
+
+  constructor(init: Init, { layers, finalNorm = false, ...block }: TransformerOptions) {
+    super();
+    this.width = block.width;
+    this.blocks = Array.from({ length: layers }, () => new TransformerBlock(init, block));
+    this.finalNorm = finalNorm ? new LayerNorm(init, block.width) : undefined;
+  }
+
+  /**
+   * @param x [B, T, W]
+   * @param options.recompute keep only each block's input for the backward pass, and compute the rest again
+   */
+  forward(x: Tensor, options: { causal: boolean; recompute?: boolean }): Tensor {
+    let h = x;
+    for (const block of this.blocks) {
+      const input = h;
+      const run = () => block.forward(input, options);
+      h = options.recompute ? checkpoint(run) : run();
+    }
+    return this.finalNorm ? this.finalNorm.forward(h) : h;
+  }
+
+  /**
+   * `forward` of the next tokens of a causal sequence.
+   * @param x [B, t, W], tokens position…position+t−1
+   * @param caches one per block, from `createKeyValueCache`; extended
+   * @param position u32 [1]
+   */
+  step(x: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
+    if (caches.length !== this.blocks.length) {
+      throw new Error(
+        `Transformer.step: ${caches.length} caches given, one for each of ${this.blocks.length} blocks expected`,
+      );
+    }
+    const h = this.blocks.reduce((h, block, i) => block.step(h, caches[i]!, position), x);
+    return this.finalNorm ? this.finalNorm.forward(h) : h;
+  }
+}
