@@ -15,14 +15,16 @@ export class CommandList {
   readonly #pool: ThreadPool;
   readonly #pointer: number;
   readonly #isParallel: boolean;
+  readonly #isOwner: boolean;
 
-  constructor(pool: ThreadPool, commands: readonly Command[]) {
+  /** @param pointer memory of `CommandList.byteLength(commands)` to use; its own by default */
+  constructor(pool: ThreadPool, commands: readonly Command[], pointer?: number) {
     this.#pool = pool;
     this.length = commands.length;
     this.#isParallel = commands.some(({ taskCount }) => taskCount > 1);
-    const parameterWords = commands.reduce((sum, { words }) => sum + words.length, 0);
-    const recordBytes = 4 * recordWords * commands.length;
-    this.#pointer = pool.memory.allocate(recordBytes + 4 * parameterWords);
+    this.#isOwner = pointer === undefined;
+    pool.settle();
+    this.#pointer = pointer ?? pool.memory.allocate(CommandList.byteLength(commands));
     const memory = pool.words();
     let parameters = this.#pointer / 4 + recordWords * commands.length;
     commands.forEach(({ kernel, words, taskCount }, i) => {
@@ -33,6 +35,10 @@ export class CommandList {
       memory.set(words, parameters);
       parameters += words.length;
     });
+  }
+
+  static byteLength(commands: readonly Command[]): number {
+    return commands.reduce((sum, { words }) => sum + 4 * (recordWords + words.length), 0);
   }
 
   /** Runs the commands in order. @throws if a task traps or a worker dies */
@@ -49,6 +55,7 @@ export class CommandList {
 
   /** Frees the list's own memory. */
   [Symbol.dispose](): void {
+    if (!this.#isOwner) return;
     this.#pool.settle();
     this.#pool.memory.release(this.#pointer);
   }

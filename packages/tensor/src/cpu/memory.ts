@@ -20,7 +20,7 @@ export class LinearMemory {
   readonly memory: WebAssembly.Memory;
   readonly isShared: boolean;
   /** Addresses of the free blocks of each size. */
-  readonly #free = new Map<number, number[]>();
+  #free = new Map<number, number[]>();
   /** Sizes of the blocks in use, by address. */
   readonly #live = new Map<number, number>();
   #end: number;
@@ -68,6 +68,27 @@ export class LinearMemory {
     else this.#free.set(size, [pointer]);
     this.#liveBytes -= size;
     this.#pooledBytes += size;
+  }
+
+  /**
+   * Sets the free blocks aside, so that what follows neither takes from them nor adds to them, until
+   * `restore`, which returns the blocks that were freed meanwhile; they count as in use.
+   */
+  isolate(): { restore: () => number[] } {
+    const outer = this.#free;
+    this.#free = new Map();
+    return {
+      restore: () => {
+        const inner = this.#free;
+        this.#free = outer;
+        return [...inner].flatMap(([size, pointers]) =>
+          pointers.map((pointer) => {
+            this.#pooledBytes -= size;
+            return this.#use(pointer, size);
+          }),
+        );
+      },
+    };
   }
 
   report(): MemoryReport {

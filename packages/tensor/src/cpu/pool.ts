@@ -81,6 +81,10 @@ export class ThreadPool {
     );
   }
 
+  hasKernel(key: string): boolean {
+    return this.#kernels.has(key);
+  }
+
   /** The number of the kernel named `key`, built at its first use. */
   kernel(key: string, build: () => ModuleBuilder): number {
     const known = this.#kernels.get(key);

@@ -1,4 +1,4 @@
-import type { ModuleBuilder } from '../wasm/index.ts';
+import type { KernelPlan } from '../kernel.ts';
 import {
   dotMatmul,
   matmulWords,
@@ -36,15 +36,6 @@ export interface MatmulProblem {
   readonly initial?: MatrixLayout;
 }
 
-/** A kernel's run: which kernel, its parameters, how many tasks. */
-export interface MatmulPlan {
-  /** Names the kernel; equal keys mean equal modules. */
-  readonly key: string;
-  readonly build: () => ModuleBuilder;
-  readonly words: readonly number[];
-  readonly taskCount: number;
-}
-
 /** About 100 µs of one thread's work. */
 const operationsPerTask = 2e6;
 const maxTasks = 16;
@@ -54,7 +45,7 @@ const minBlockRows = 24;
  * Chooses kernel and blocks. Both follow from the problem's shape alone, so the result has the same
  * bits whatever the number of threads.
  */
-export function planMatmul(problem: MatmulProblem): MatmulPlan {
+export function planMatmul(problem: MatmulProblem): KernelPlan {
   const { m, n, k, outerBatch = 1, innerBatch = 1, a, b, c, initial } = problem;
   const { transposeA = false, transposeB = false } = problem;
   const batch = outerBatch * innerBatch;

@@ -1,7 +1,7 @@
 import type { DType } from '../../dtype.ts';
 import { linearize, type Expression, type Operand } from '../../expression/ast.ts';
-import { F32x4, I32, I32x4, ModuleBuilder, type FunctionBuilder } from '../wasm/index.ts';
-import { castLanes, constantLanes, emitPrimitive, type Lanes4 } from './primitives.ts';
+import { I32, ModuleBuilder, type FunctionBuilder } from '../wasm/index.ts';
+import { castLanes, constantLanes, emitPrimitive, storeLanes, type Lanes4 } from './primitives.ts';
 
 /** What is baked into a pointwise kernel; shapes and strides are parameters. */
 export interface PointwiseLayout {
@@ -130,11 +130,8 @@ function computeRow(
     const values = new Map(numbers);
     layout.inputs.forEach(({ name }, i) => values.set(name, constants[i] ?? load(i, offset)));
     const results = emitExpressions(f, layout, values);
-    f.if(
-      offset.add(16).le(byteEnd),
-      () => results.forEach((result, i) => f.store(outputs[i]!.add(offset), result)),
-      () => results.forEach((result, i) => storeTail(f, outputs[i]!, offset, byteEnd, result)),
-    );
+    const left = f.let(byteEnd.sub(offset));
+    results.forEach((result, i) => storeLanes(f, f.let(outputs[i]!.add(offset)), left, result));
     f.set(offset, offset.add(16));
   });
 }
@@ -160,20 +157,4 @@ function emitExpressions(
   return results.map((result, i) => {
     return f.let(castLanes(valueOf(result), layout.compute, layout.outputs[i]!));
   });
-}
-
-/** Stores the lanes of `value` that lie before `byteEnd`. */
-function storeTail(
-  f: FunctionBuilder,
-  output: I32,
-  offset: I32,
-  byteEnd: I32,
-  value: Lanes4,
-): void {
-  for (const lane of [0, 1, 2]) {
-    f.if(offset.add(4 * lane).lt(byteEnd), () => {
-      const element = value instanceof F32x4 ? value.lane(lane) : (value as I32x4).lane(lane);
-      f.store(output.add(offset), element, 4 * lane);
-    });
-  }
 }

@@ -2,7 +2,7 @@ import type { LoopNest } from '../../broadcast.ts';
 import type { DType } from '../../dtype.ts';
 import type { Expression } from '../../expression/ast.ts';
 import { floatWord } from '../command-list.ts';
-import type { ModuleBuilder } from '../wasm/index.ts';
+import type { KernelPlan } from '../kernel.ts';
 import { pointwiseModule, type PointwiseLayout } from './kernel.ts';
 
 /** Formulas over inputs that lie at byte pointers, broadcast as the loop nest says. */
@@ -21,20 +21,12 @@ export interface PointwiseProblem {
   readonly compute: DType;
 }
 
-/** A kernel's run: which kernel, its parameters, how many tasks. */
-export interface PointwisePlan {
-  readonly key: string;
-  readonly build: () => ModuleBuilder;
-  readonly words: readonly number[];
-  readonly taskCount: number;
-}
-
 /** Elements of a task: some ten microseconds, or more than the waking of a thread. */
 const elementsPerTask = 16384;
 const maxTasks = 64;
 
 /** Chooses the kernel, and splits rows, or the columns of few long rows, into tasks. */
-export function planPointwise(problem: PointwiseProblem): PointwisePlan {
+export function planPointwise(problem: PointwiseProblem): KernelPlan {
   const { nest, expressions, compute } = problem;
   const outerLengths = nest.lengths.slice(0, -1);
   const columns = nest.lengths.at(-1)!;

@@ -1,7 +1,7 @@
 import type { DType } from '../../dtype.ts';
 import type { Primitive } from '../../expression/primitives.ts';
 import * as math from '../math.ts';
-import { F32x4, I32x4, type FunctionBuilder } from '../wasm/index.ts';
+import { F32x4, I32x4, type I32, type FunctionBuilder } from '../wasm/index.ts';
 
 /** Four lanes of a dtype. */
 export type Lanes4 = F32x4 | I32x4;
@@ -105,4 +105,18 @@ export function castLanes(x: Lanes4, from: DType, to: DType): Lanes4 {
   }
   if (to !== 'f32') return x;
   return from === 'i32' ? (x as I32x4).toF32x4() : (x as I32x4).unsignedToF32x4();
+}
+
+/** Stores four lanes, or as many as `bytes` bytes hold if that is fewer. */
+export function storeLanes(f: FunctionBuilder, target: I32, bytes: I32, value: Lanes4): void {
+  const bits = value instanceof F32x4 ? value.asI32x4() : value;
+  f.if(
+    bytes.ge(16),
+    () => f.store(target, bits),
+    () => {
+      for (const lane of [0, 1, 2]) {
+        f.if(bytes.gt(4 * lane), () => f.store(target, bits.lane(lane), 4 * lane));
+      }
+    },
+  );
 }

@@ -128,7 +128,7 @@ export class I32x4 extends Vector {
     new F32x4([F32x4.of(a).code, F32x4.of(b).code, this.code, simd(0x52)]);
   toF32x4 = (): F32x4 => new F32x4([this.code, simd(0xfa)]);
   unsignedToF32x4 = (): F32x4 => new F32x4([this.code, simd(0xfb)]);
-  asF32x4 = (): F32x4 => new F32x4(this.code);
+  asF32x4 = (): F32x4 => new F32x4(this.code, this.local);
 }
 
 /** Four lane numbers, 0-3 of the first vector and 4-7 of the second. */
@@ -184,7 +184,8 @@ export class F32x4 extends Vector {
   /** Truncation to signed integers, saturating; NaN gives 0. */
   toI32x4 = (): I32x4 => new I32x4([this.code, simd(0xf8)]);
   toUnsignedI32x4 = (): I32x4 => new I32x4([this.code, simd(0xf9)]);
-  asI32x4 = (): I32x4 => new I32x4(this.code);
+  /** The lanes' bits. */
+  asI32x4 = (): I32x4 => new I32x4(this.code, this.local);
   shuffle = (o: F32x4, lanes: Lanes): F32x4 =>
     new F32x4([this.code, o.code, simd(13), shuffleBytes(lanes)]);
   lane = (i: number): F32 => new F32([this.code, simd(0x1f), i]);

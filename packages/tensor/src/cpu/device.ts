@@ -1,0 +1,208 @@
+import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
+import { toTypedArray, viewAs } from '../dtype.ts';
+import type { Op } from '../op.ts';
+import { ndarray } from '../reference.ts';
+import { Tensor } from '../tensor.ts';
+import { CommandList, type Command } from './command-list.ts';
+import { pointerOf, type CpuKernelRun, type CpuStorage, type KernelPlan } from './kernel.ts';
+import { bucketSize } from './memory.ts';
+import { ThreadPool, type PoolOptions } from './pool.ts';
+
+/** A command for the threads, or an op's TypeScript reference, which runs between them. */
+type Step = Command | (() => void);
+
+const pendingBytes = 64 * 1024;
+
+/**
+ * Runs ops as generated WebAssembly kernels on the CPU's threads. Commands collect, and run when the host
+ * looks at memory, at `flush`, or when their list is full. An op without a kernel runs its reference.
+ */
+export class CpuDevice implements Device {
+  readonly kind = 'cpu';
+  readonly name: string;
+  readonly #pool: ThreadPool;
+  readonly #pendingPointer: number;
+  #pending: Command[] = [];
+  #pendingSize = 0;
+  #recording: Step[] | undefined;
+  #nextId = 0;
+
+  constructor(options: PoolOptions = {}) {
+    const pool = (this.#pool = new ThreadPool(options));
+    const { threads } = pool;
+    this.name = `WebAssembly SIMD (${threads} ${threads === 1 ? 'thread' : 'threads'})`;
+    // Memory of its own: a pending command may still read a block that was already released.
+    this.#pendingPointer = pool.memory.allocate(pendingBytes);
+  }
+
+  allocate(byteLength: number): Storage {
+    const pointer = this.#pool.memory.allocate(byteLength);
+    const storage: CpuStorage = { id: this.#nextId++, byteLength: bucketSize(byteLength), pointer };
+    return storage;
+  }
+
+  release(storage: Storage): void {
+    this.#pool.memory.release((storage as CpuStorage).pointer);
+  }
+
+  write(storage: Storage, byteOffset: number, data: ArrayBufferView): void {
+    if (this.#recording) {
+      throw new Error(
+        'capture: the body writes a tensor from the host, which a replay would not repeat; write it before the capture',
+      );
+    }
+    this.flush();
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    this.#bytes().set(bytes, (storage as CpuStorage).pointer + byteOffset);
+  }
+
+  read(storage: Storage, byteOffset: number, byteLength: number): Promise<ArrayBuffer> {
+    this.flush();
+    return Promise.resolve(this.#copy((storage as CpuStorage).pointer + byteOffset, byteLength));
+  }
+
+  supports(op: Op<unknown>): boolean {
+    return op.kernels?.cpu !== undefined;
+  }
+
+  run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void {
+    const kernel = op.kernels?.cpu;
+    if (!kernel) {
+      this.#runReference(op, inputs, outputs, params);
+      return;
+    }
+    const temporaries: Storage[] = [];
+    const run: CpuKernelRun = {
+      execute: (plan) => this.#execute(plan),
+      temporary: (byteLength) => {
+        const storage = this.allocate(byteLength);
+        temporaries.push(storage);
+        return storage;
+      },
+    };
+    kernel(run, { inputs, outputs, params });
+    for (const storage of temporaries) this.release(storage);
+  }
+
+  capture(body: () => void): Graph {
+    if (this.#recording) throw new Error('capture: captures do not nest');
+    const steps: Step[] = (this.#recording = []);
+    const isolated = this.#pool.memory.isolate();
+    let owned: number[] = [];
+    try {
+      body();
+      this.flush();
+    } finally {
+      this.#recording = undefined;
+      owned = isolated.restore();
+    }
+    let parts = this.#listsOf(steps);
+    return {
+      commandCount: steps.length,
+      replay: () => {
+        this.flush();
+        for (const part of parts) {
+          if (part instanceof CommandList) part.run();
+          else part();
+        }
+      },
+      dispose: () => {
+        this.flush();
+        for (const part of parts) if (part instanceof CommandList) part[Symbol.dispose]();
+        for (const pointer of owned) this.#pool.memory.release(pointer);
+        parts = [];
+        owned = [];
+      },
+    };
+  }
+
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const list = new CommandList(this.#pool, this.#pending, this.#pendingPointer);
+    this.#pending = [];
+    this.#pendingSize = 0;
+    list.run();
+  }
+
+  synchronize(): Promise<void> {
+    this.flush();
+    return Promise.resolve();
+  }
+
+  memory(): MemoryReport {
+    return this.#pool.memory.report();
+  }
+
+  destroy(): void {
+    this.#pool.destroy();
+  }
+
+  #execute({ key, build, words, taskCount }: KernelPlan): void {
+    if (taskCount === 0) return;
+    // A new kernel's code may come to lie in a block that a pending command still reads.
+    if (!this.#pool.hasKernel(key)) this.flush();
+    const command = { kernel: this.#pool.kernel(key, build), words, taskCount };
+    const size = CommandList.byteLength([command]);
+    if (this.#pendingSize + size > pendingBytes) this.flush();
+    this.#pending.push(command);
+    this.#pendingSize += size;
+    this.#recording?.push(command);
+  }
+
+  #runReference<P>(
+    op: Op<P>,
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[],
+    params: P,
+  ): void {
+    const describe = (tensor: Tensor) => {
+      const { shape, dtype, byteLength } = tensor;
+      return { shape, dtype, byteLength, pointer: pointerOf(tensor) };
+    };
+    const sources = inputs.map(describe);
+    const targets = [...outputs, ...(op.mutates ?? []).map((i) => inputs[i]!)].map(describe);
+    const step = (): void => {
+      const arrays = sources.map(({ shape, dtype, pointer, byteLength }) =>
+        ndarray(shape, viewAs(dtype, this.#copy(pointer, byteLength)), dtype),
+      );
+      op.reference(arrays, params).forEach(({ data }, i) => {
+        const { dtype, pointer } = targets[i]!;
+        this.#bytes().set(new Uint8Array(toTypedArray(dtype, data).buffer), pointer);
+      });
+    };
+    this.flush();
+    step();
+    this.#recording?.push(step);
+  }
+
+  /** Consecutive commands as one list each, with the references between them. */
+  #listsOf(steps: readonly Step[]): (CommandList | (() => void))[] {
+    const parts: (CommandList | (() => void))[] = [];
+    let commands: Command[] = [];
+    const close = (): void => {
+      if (commands.length > 0) parts.push(new CommandList(this.#pool, commands));
+      commands = [];
+    };
+    for (const step of steps) {
+      if (typeof step !== 'function') {
+        commands.push(step);
+        continue;
+      }
+      close();
+      parts.push(step);
+    }
+    close();
+    return parts;
+  }
+
+  #bytes(): Uint8Array {
+    const { buffer } = this.#pool.words();
+    return new Uint8Array(buffer);
+  }
+
+  #copy(pointer: number, byteLength: number): ArrayBuffer {
+    const copy = new Uint8Array(byteLength);
+    copy.set(this.#bytes().subarray(pointer, pointer + byteLength));
+    return copy.buffer;
+  }
+}

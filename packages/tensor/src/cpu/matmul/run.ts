@@ -1,0 +1,90 @@
+import { loopNest } from '../../broadcast.ts';
+import type { MatmulParams } from '../../ops/matmul.ts';
+import { sameShape } from '../../shape.ts';
+import type { Tensor } from '../../tensor.ts';
+import { matmulProblems } from '../../webgpu/matmul/problem.ts';
+import { pointerOf, type CpuKernel, type CpuKernelRun } from '../kernel.ts';
+import { planMatmul, type MatrixLayout } from './plan.ts';
+import { planPointwise } from '../pointwise/plan.ts';
+
+/** A `matmul`: the products, a bias or residual added on the way, other epilogues in a second pass. */
+export const runMatmul: CpuKernel<MatmulParams> = (run, { inputs, outputs, params }) => {
+  const [a, b] = inputs as [Tensor, Tensor];
+  const output = outputs[0]!;
+  const { transposeA, transposeB } = params;
+  const added = addedOperand(inputs, output, params);
+  for (const problem of matmulProblems(a.shape, b.shape, transposeA, transposeB)) {
+    const { m, n, k, batches, inner, firstRow } = problem;
+    const operand = (tensor: Tensor, { offset, outer, step }: typeof problem.a): MatrixLayout => ({
+      pointer: pointerOf(tensor) + 4 * offset,
+      rowStride: tensor.shape.at(-1)!,
+      outerStride: outer,
+      innerStride: step,
+    });
+    const result = (tensor: Tensor): MatrixLayout => ({
+      pointer: pointerOf(tensor) + 4 * firstRow * n,
+      rowStride: n,
+      outerStride: inner * m * n,
+      innerStride: m * n,
+    });
+    const plan = planMatmul({
+      m,
+      n,
+      k,
+      outerBatch: batches / inner,
+      innerBatch: inner,
+      transposeA: problem.transposeA,
+      transposeB: problem.transposeB,
+      a: operand(a, problem.a),
+      b: operand(b, problem.b),
+      c: result(output),
+      initial:
+        added && (isRow(added) ? { pointer: pointerOf(added), rowStride: 0 } : result(added)),
+    });
+    run.execute(plan);
+  }
+  const isPlain = params.epilogue.kind === 'input' && params.epilogue.name === 'acc';
+  if (!isPlain && !added) applyEpilogue(run, inputs, output, params);
+};
+
+const isRow = (tensor: Tensor): boolean => tensor.size === tensor.shape.at(-1);
+
+/** The x of an epilogue `acc + x`, if it is a bias over the columns or has the product's own shape. */
+function addedOperand(
+  inputs: readonly Tensor[],
+  output: Tensor,
+  { epilogue, names }: MatmulParams,
+): Tensor | undefined {
+  if (epilogue.kind !== 'call' || epilogue.fn !== 'add') return undefined;
+  const [left, right] = epilogue.args;
+  if (left?.kind !== 'input' || right?.kind !== 'input') return undefined;
+  const other = left.name === 'acc' ? right.name : right.name === 'acc' ? left.name : undefined;
+  const tensor = inputs[2 + names.indexOf(other ?? 'acc')];
+  if (other === undefined || other === 'acc' || !names.includes(other) || !tensor) return undefined;
+  const isBias = isRow(tensor) && tensor.shape.at(-1) === output.shape.at(-1);
+  return isBias || sameShape(tensor.shape, output.shape) ? tensor : undefined;
+}
+
+/** Applies the epilogue to the products in place; `acc` is what they hold. */
+function applyEpilogue(
+  run: CpuKernelRun,
+  inputs: readonly Tensor[],
+  output: Tensor,
+  { epilogue, names, numbers }: MatmulParams,
+): void {
+  const operands = [output, ...inputs.slice(2)];
+  const plan = planPointwise({
+    expressions: [epilogue],
+    nest: loopNest(
+      output.shape,
+      operands.map(({ shape }) => shape),
+    ),
+    inputs: operands.map((tensor, i) => {
+      return { name: i === 0 ? 'acc' : names[i - 1]!, dtype: 'f32', pointer: pointerOf(tensor) };
+    }),
+    outputs: [{ dtype: 'f32', pointer: pointerOf(output) }],
+    numbers,
+    compute: 'f32',
+  });
+  run.execute(plan);
+}
