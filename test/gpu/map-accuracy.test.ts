@@ -6,7 +6,7 @@ for (const adapter of ['lavapipe', 'swiftshader']) {
   describe(`pointwise functions on ${adapter}`, () => {
     let device: Device;
     beforeAll(async () => {
-      device = await openDevice({ choice: adapter });
+      device = await openDevice({ adapter: adapter });
     });
     afterAll(() => device.destroy());
 
