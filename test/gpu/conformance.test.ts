@@ -8,11 +8,13 @@ import { checkForward, checkVjp } from '../support/conformance.ts';
 const numRuns = Number(process.env.FARMER_TEST_CASES ?? 12);
 const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 
-for (const adapter of ['lavapipe', 'swiftshader']) {
-  describe(`every op on ${adapter}`, () => {
+const devices = [{ device: 'cpu' }, { adapter: 'lavapipe' }, { adapter: 'swiftshader' }];
+
+for (const options of devices) {
+  describe(`every op on ${options.adapter ?? options.device}`, () => {
     let device: Device;
     beforeAll(async () => {
-      device = await openDevice({ choice: adapter });
+      device = await openDevice(options);
     });
     afterAll(() => device.destroy());
 

@@ -10,3 +10,5 @@ export { probeAdapter } from './probe.ts';
 export type { AdapterReport } from './probe.ts';
 export type { FunctionAccuracy } from './probe-accuracy.ts';
 export type { SpeedReport } from './probe-speed.ts';
+export { openDevice } from './open-device.ts';
+export type { OpenDeviceOptions } from './open-device.ts';
