@@ -19,6 +19,9 @@ export { empty, scalar, SharedStorage, tensor, Tensor } from './tensor.ts';
 export { WebGpuDevice } from './webgpu/device.ts';
 export type { WebGpuCapabilities } from './webgpu/kernel.ts';
 export { addAssign } from './ops/add-assign.ts';
+export { adamwUpdate } from './ops/adamw.ts';
+export type { AdamwParams } from './ops/adamw.ts';
+export { arenaOffsets, arenaSize } from './ops/arena.ts';
 export { affineFlow } from './ops/affine-flow.ts';
 export { argmax } from './ops/argmax.ts';
 export { attention } from './ops/attention.ts';
@@ -31,6 +34,8 @@ export { embedding } from './ops/embedding.ts';
 export { fill, ones, zeros } from './ops/fill.ts';
 export { flip } from './ops/flip.ts';
 export { gather, scatterAdd } from './ops/gather.ts';
+export { clipScale, globalNorm } from './ops/global-norm.ts';
+export { emaUpdate } from './ops/ema.ts';
 export { gaussianMixtureLogProb } from './ops/gaussian-mixture.ts';
 export type { MixtureOptions } from './ops/gaussian-mixture.ts';
 export { iota } from './ops/iota.ts';
@@ -52,7 +57,14 @@ export { slice, sliceBlock } from './ops/slice.ts';
 export { logSoftmax, softmax } from './ops/softmax.ts';
 export { split } from './ops/split.ts';
 export { RandomStream } from './random/stream.ts';
-export { philoxIntegers, philoxNormals, philoxPermutation, philoxUniforms } from './random/distributions.ts';
+export {
+  philoxIntegers,
+  philoxNormals,
+  philoxPermutation,
+  philoxUniforms,
+} from './random/distributions.ts';
 export { philox4x32, philoxBits, philoxWgsl } from './random/philox.ts';
+export { sgdUpdate } from './ops/sgd.ts';
+export type { SgdParams } from './ops/sgd.ts';
 export { registry } from './ops/registry.ts';
 export { scatterAddAlongAxis, takeAlongAxis } from './ops/take-along-axis.ts';
