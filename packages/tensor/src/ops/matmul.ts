@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { runMatmul as runCpuMatmul } from '../cpu/matmul/run.ts';
 import { inputNames, type Expression } from '../expression/ast.ts';
 import { evaluate } from '../expression/evaluate.ts';
 import { parse } from '../expression/parse.ts';
@@ -34,7 +35,7 @@ export const matmulOp: Op<MatmulParams> = {
   name: 'matmul',
   infer: (inputs, params) => [{ shape: outputShape(inputs, params), dtype: 'f32' }],
   reference: matmulReference,
-  kernels: { webgpu: (run, call) => runMatmul(run, call) },
+  kernels: { webgpu: (run, call) => runMatmul(run, call), cpu: runCpuMatmul },
   vjp: matmulVjp,
   sample: sampleMatmul,
 };

@@ -1,13 +1,20 @@
 import { apply1 } from '../apply.ts';
+import type { CpuKernelRun } from '../cpu/kernel.ts';
+import { reduceMiddleAxis as reduceMiddleAxisOnCpu } from '../cpu/reduce.ts';
 import type { Storage } from '../device.ts';
-import { bytesPerElement } from '../dtype.ts';
+import { bytesPerElement, type DType } from '../dtype.ts';
 import type { Op, Sample, VjpCall } from '../op.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { normalizeAxes, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import type { WebGpuKernel } from '../webgpu/kernel.ts';
-import { identityOf, reduceMiddleAxis, type Reduction } from '../webgpu/reduce.ts';
+import type { KernelRun } from '../webgpu/kernel.ts';
+import {
+  identityOf,
+  reduceMiddleAxis,
+  type Reduction,
+  type ReductionShape,
+} from '../webgpu/reduce.ts';
 import { map } from './map.ts';
 import { reshape } from './reshape.ts';
 
@@ -48,7 +55,10 @@ function reduceOp(
       return [{ shape: reducedShape(x!.shape, params), dtype: x!.dtype }];
     },
     reference: ([x], params) => [referenceReduce(reduction, x!, params)],
-    kernels: { webgpu: reduceKernel(reduction) },
+    kernels: {
+      webgpu: reduceKernel<KernelRun>(reduction, reduceMiddleAxis),
+      cpu: reduceKernel<CpuKernelRun>(reduction, reduceMiddleAxisOnCpu),
+    },
     vjp: (call) => [call.gradients[0] && call.needed[0] ? vjp(call) : null],
     sample: (random) => sampleReduce(random, !floatOnly(reduction)),
   };
@@ -103,8 +113,25 @@ function axisRuns(shape: Shape, axes: readonly number[]): { length: number; redu
   return runs;
 }
 
+type KernelCall = {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly params: ReduceParams;
+};
+
 /** Reduces one run of axes after another, innermost first: each is a reduction of the middle of three axes. */
-function reduceKernel(reduction: Reduction): WebGpuKernel<ReduceParams> {
+function reduceKernel<Run extends { temporary(byteLength: number): Storage }>(
+  reduction: Reduction,
+  reduceMiddle: (
+    run: Run,
+    reduction: Reduction,
+    dtype: DType,
+    shape: ReductionShape,
+    input: Tensor | Storage,
+    output: Tensor | Storage,
+    count: number,
+  ) => void,
+): (run: Run, call: KernelCall) => void {
   return (run, { inputs: [x], outputs: [y], params }) => {
     const runs = axisRuns(x!.shape, params.axes);
     if (!runs.some(({ reduced }) => reduced)) runs.push({ length: 1, reduced: true });
@@ -122,7 +149,7 @@ function reduceKernel(reduction: Reduction): WebGpuKernel<ReduceParams> {
       const isLast = !before.some((axis) => axis.reduced);
       const target = isLast ? y! : run.temporary(outer * inner * bytesPerElement);
       const kind = reduction === 'mean' && !isLast ? 'sum' : reduction;
-      reduceMiddleAxis(run, kind, x!.dtype, { outer, length, inner }, source, target, count);
+      reduceMiddle(run, kind, x!.dtype, { outer, length, inner }, source, target, count);
       source = target;
     }
   };
