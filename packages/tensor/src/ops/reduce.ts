@@ -169,6 +169,8 @@ function sampleReduce(random: SampleRandom, integersToo: boolean): Sample<Reduce
   return {
     inputs: [asIntegers ? random.integers(shape, -99, 99) : random.normals(shape)],
     params: { axes, keepDims: random.uniform() < 0.5 },
+    // Rounding of a long sum of random signs
+    tolerance: { absolute: 1e-5 + 1e-6 * Math.sqrt(sizeOf(shape)) },
   };
 }
 
