@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest';
+import { Init, type Module } from '@farmer/nn';
+import { scope, tensor, type Tensor } from '@farmer/tensor';
+import { dimensions, Farmer, Flow, FlowBlock, type InvertibleMap } from 'farmer';
+import { describeOnDevices } from '../support/devices.ts';
+import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
+import { logAbsDeterminant, numericJacobian } from '../support/linear-algebra.ts';
+
+const { tokens, channels } = dimensions(tinyConfig);
+const block = (direction: 'forward' | 'backward') => () =>
+  new FlowBlock(new Init(1), { tokens, channels, layers: 1, width: 8, heads: 2, direction });
+
+/** The model's whole path from pixels' values to latents. */
+class WholeModel implements InvertibleMap {
+  readonly model = new Farmer(tinyConfig, 3);
+  readonly #shape = [-1, 4, 6, 1];
+  forward(x: Tensor) {
+    return this.model.flow.forward(
+      this.model.tokens(x.shape.length === 4 ? x : reshapeTo(x, this.#shape)),
+    );
+  }
+  inverse(z: Tensor): Tensor {
+    return reshapeTo(this.model.images(this.model.flow.inverse(z)), [-1, tokens, channels]);
+  }
+}
+
+const maps: Record<string, () => { map: InvertibleMap; module: Module }> = {
+  'a block in raster order': () => same(block('forward')()),
+  'a reversed block': () => same(block('backward')()),
+  'a flow of three blocks': () => same(new Flow(new Init(2), tinyConfig)),
+  'pixels to latents': () => {
+    const map = new WholeModel();
+    return { map, module: map.model };
+  },
+};
+
+function same<T extends Module & InvertibleMap>(module: T) {
+  return { map: module, module };
+}
+
+function reshapeTo(x: Tensor, shape: readonly number[]): Tensor {
+  return x.alias(
+    shape.map((length) =>
+      length === -1 ? x.size / shape.reduce((a, b) => (b === -1 ? a : a * b), 1) : length,
+    ),
+  );
+}
+
+async function values(body: () => Tensor): Promise<Float32Array> {
+  const result = scope(body);
+  const data = (await result.data()) as Float32Array;
+  result.dispose();
+  return data;
+}
+
+describeOnDevices('invertible maps', () => {
+  for (const [name, make] of Object.entries(maps)) {
+    const n = tokens * channels;
+    const prepare = (scale = 0.3) => {
+      const { map, module } = make();
+      randomizeParameters(module, 7, scale);
+      return map;
+    };
+
+    test(`${name}: inverse(forward(x)) = x`, async () => {
+      const map = prepare();
+      // Ordinary values, and outliers.
+      for (const spread of [1, 20]) {
+        const x = normals(5, 3 * n).map((value) => spread * value);
+        const back = await values(() =>
+          map.inverse(map.forward(tensor(x, [3, tokens, channels])).z),
+        );
+        const error = Math.max(...back.map((value, i) => Math.abs(value - x[i]!)));
+        expect(error).toBeLessThan(2e-4 * spread);
+      }
+    });
+
+    test(`${name}: log-det = log|det| of the brute-force Jacobian`, async () => {
+      const map = prepare();
+      const x = normals(6, n);
+      const jacobian = await numericJacobian(
+        (points, count) => values(() => map.forward(tensor(points, [count, tokens, channels])).z),
+        x,
+      );
+      const [logDet] = await values(() => map.forward(tensor(x, [1, tokens, channels])).logDet);
+      expect(Math.abs(logDet!)).toBeGreaterThan(0.1);
+      expect(Math.abs(logDet! - logAbsDeterminant(jacobian, n))).toBeLessThan(0.01);
+    });
+  }
+
+  for (const direction of ['forward', 'backward'] as const) {
+    test(`a ${direction} block is exactly causal`, async () => {
+      const map = block(direction)();
+      randomizeParameters(map, 8);
+      const x = normals(9, tokens * channels);
+      const forward = (input: Float32Array) =>
+        values(() => map.forward(tensor(input, [1, tokens, channels])).z);
+      const before = await forward(x);
+      for (let j = 0; j < tokens; j++) {
+        const moved = x.slice();
+        moved[j * channels]! += 1;
+        const after = await forward(moved);
+        for (let i = 0; i < tokens; i++) {
+          const changed = after
+            .subarray(i * channels, (i + 1) * channels)
+            .some((v, c) => v !== before[i * channels + c]);
+          const mayChange = direction === 'forward' ? i >= j : i <= j;
+          // To the bit before j; and every later token does read token j.
+          expect(changed, `token ${i} after a change of token ${j}`).toBe(mayChange);
+        }
+      }
+    });
+  }
+
+  test('the flow starts as the identity with log-det 0', async () => {
+    const flow = new Flow(new Init(4), tinyConfig);
+    const x = normals(10, tokens * channels);
+    expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).z)).toEqual(x);
+    expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).logDet)).toEqual(
+      new Float32Array(1),
+    );
+  });
+});

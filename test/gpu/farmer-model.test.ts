@@ -1,0 +1,169 @@
+import { expect, test } from 'vitest';
+import { gradCheck } from '@farmer/autograd';
+import { createKeyValueCache } from '@farmer/nn';
+import { concat, map, reshape, scope, slice, sum, tensor, type Tensor } from '@farmer/tensor';
+import { dimensions, Farmer, negativeLogLikelihood, totalLogLikelihood } from 'farmer';
+import { describeOnDevices } from '../support/devices.ts';
+import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
+import { mismatch, uniformSource } from '../support/conformance.ts';
+
+const { tokens, channels, informative, values: pixels } = dimensions(tinyConfig);
+const imageShape = [4, 6, 1];
+
+function randomModel(overrides: Partial<typeof tinyConfig> = {}): Farmer {
+  const model = new Farmer({ ...tinyConfig, ...overrides }, 1);
+  randomizeParameters(model, 11);
+  return model;
+}
+
+async function read(body: () => Tensor): Promise<Float32Array> {
+  const result = scope(body);
+  const data = (await result.data()) as Float32Array;
+  result.dispose();
+  return data;
+}
+
+describeOnDevices('the model', () => {
+  test('AR predictions see earlier informative tokens only; the shared head sees all of them', async () => {
+    const model = randomModel();
+    const base = normals(1, tokens * informative);
+    const labels = [1];
+    const predict = async (input: Float32Array) => {
+      const parts = scope(() =>
+        model.ar.forward(tensor(input, [1, tokens, informative]), tensor(labels, [1], 'i32')),
+      );
+      return { each: await parts.informative.data(), shared: await parts.shared!.data() };
+    };
+    const before = await predict(base);
+    const width = before.each.length / tokens;
+    for (let j = 0; j < tokens; j++) {
+      const moved = base.slice();
+      moved[j * informative + 1]! += 1;
+      const after = await predict(moved);
+      for (let i = 0; i < tokens; i++) {
+        const row = (x: ArrayLike<number>) =>
+          Array.from(x)
+            .slice(i * width, (i + 1) * width)
+            .join();
+        expect(
+          row(after.each) !== row(before.each),
+          `prediction ${i} after a change of token ${j}`,
+        ).toBe(i > j);
+      }
+      expect(after.shared).not.toEqual(before.shared);
+    }
+  });
+
+  test('the likelihood of Zᴵ ignores Zᴿ', async () => {
+    const model = randomModel();
+    const z = normals(2, tokens * channels);
+    const score = (input: Float32Array) =>
+      read(
+        () =>
+          model.latentLogLikelihood(tensor(input, [1, tokens, channels]), tensor([0], [1], 'i32'))
+            .informative,
+      );
+    const moved = z.slice();
+    for (let i = 0; i < tokens; i++) moved[i * channels + informative]! += 1;
+    expect(await score(moved)).toEqual(await score(z));
+  });
+
+  test('cached decoding equals the full forward pass, with and without a class', async () => {
+    const model = randomModel();
+    const batch = 3;
+    const z = normals(3, batch * tokens * informative);
+    const labels = [0, 2, model.ar.nullClass];
+    const input = tensor(z, [batch, tokens, informative]);
+    const classes = tensor(labels, [batch], 'i32');
+    const full = scope(() => model.ar.forward(input, classes));
+    const stepwise = scope(() => {
+      const { width, blocks } = model.ar.transformer;
+      const caches = createKeyValueCache(
+        batch,
+        model.ar.conditionRepeat + tokens,
+        width,
+        blocks.length,
+      );
+      const position = tensor([0], [1], 'u32');
+      const heads = [model.ar.start(classes, caches, position)];
+      for (let i = 0; i < tokens; i++) {
+        const token = slice(input, { axis: 1, start: i, end: i + 1 });
+        heads.push(model.ar.next(token, i, caches, position));
+      }
+      return { informative: concat(heads.slice(0, tokens), 1), shared: heads[tokens]! };
+    });
+    for (const part of ['informative', 'shared'] as const) {
+      const wrong = mismatch(await stepwise[part]!.data(), await full[part]!.data(), {
+        absolute: 2e-5,
+        relative: 1e-4,
+      });
+      expect(wrong).toBeUndefined();
+    }
+  });
+
+  test('K = 1: flow and AR are one deeper autoregressive flow (appendix A.1)', async () => {
+    // All channels informative and one component: log N(z; μ, σ²) = log N((z − μ)/σ; 0, 1) − Σ log σ.
+    const model = randomModel({ components: 1, informativeChannels: channels });
+    const x = tensor(normals(4, 2 * pixels), [2, ...imageShape]);
+    const labels = tensor([1, 2], [2], 'i32');
+    const mixture = await read(() => totalLogLikelihood(model.logLikelihood(x, labels)));
+    const deeper = await read(() => {
+      const { z, logDet } = model.flow.forward(model.tokens(x));
+      const { informative: latents } = model.split(z);
+      const head = model.ar.forward(latents, labels).informative; // [B, N, 1 + 2d]
+      const mean = slice(head, { axis: 2, start: 1, end: 1 + channels });
+      const std = map('squareplus(raw)', {
+        raw: slice(head, { axis: 2, start: 1 + channels, end: 1 + 2 * channels }),
+      });
+      const last = map('(z - mu) / sigma', { z: latents, mu: mean, sigma: std });
+      const perChannel = map('-0.5 * e * e - 0.9189385332 - log(sigma)', { e: last, sigma: std });
+      return map('prior + logDet', {
+        prior: sum(reshape(perChannel, [2, -1]), { axes: [1] }),
+        logDet,
+      });
+    });
+    expect(mismatch(mixture, deeper, { absolute: 1e-3, relative: 1e-5 })).toBeUndefined();
+  });
+
+  test('the gradient of the whole loss passes gradCheck', async () => {
+    const model = randomModel();
+    const x = tensor(normals(5, 2 * pixels), [2, ...imageShape]);
+    const labels = tensor([1, model.ar.nullClass], [2], 'i32');
+    const { worst } = await gradCheck(
+      () => negativeLogLikelihood(model.logLikelihood(x, labels), pixels),
+      model.parameters(),
+      { directions: 1, random: uniformSource(1) },
+    );
+    expect(worst).toBeLessThan(0.03);
+  });
+
+  test('a density of two values integrates to 1', async () => {
+    // One token of two channels after a block of two tokens of one: enough for the flow to couple them.
+    const config = {
+      ...tinyConfig,
+      image: { height: 1, width: 2, channels: 1 as const },
+      patch: 1,
+      informativeChannels: 1,
+    };
+    const model = new Farmer(config, 2);
+    randomizeParameters(model, 12, 0.4);
+    const [low, high, steps] = [-24, 24, 240];
+    const width = (high - low) / steps;
+    const grid = Float32Array.from({ length: steps * steps * 2 }, (_, i) => {
+      const point = Math.floor(i / 2);
+      const k = i % 2 === 0 ? Math.floor(point / steps) : point % steps;
+      return low + (k + 0.5) * width;
+    });
+    const count = steps * steps;
+    const logs = await read(() =>
+      totalLogLikelihood(
+        model.logLikelihood(
+          tensor(grid, [count, 1, 2, 1]),
+          tensor(new Int32Array(count), [count], 'i32'),
+        ),
+      ),
+    );
+    const integral = logs.reduce((total, log) => total + Math.exp(log) * width * width, 0);
+    expect(Math.abs(integral - 1)).toBeLessThan(0.02);
+  });
+});
