@@ -53,7 +53,7 @@ export function runMultiTensor(
 ): void {
   const limit = run.capabilities.limits.maxStorageBuffersPerShaderStage - shared.buffers.length;
   const most = Math.min(
-    mostTensors,
+    mostTensors[run.capabilities.adapterKind],
     Math.floor(limit / Math.max(1, Object.keys(definition.each).length)),
   );
   let first = 0;
@@ -72,8 +72,8 @@ export function runMultiTensor(
   }
 }
 
-// Beyond this, a driver that runs all branches (lavapipe) loses more than it saves on dispatches.
-const mostTensors = 8;
+// Software drivers compile a kernel for seconds, and some run all of its branches: beyond four tensors they gain nothing.
+const mostTensors = { software: 4, hardware: 8 };
 
 function kernelFor(definition: MultiTensor, count: number): Kernel {
   let known = kernels.get(definition);
@@ -121,7 +121,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) n: vec3u, @bu
   let w = linear_workgroup(id, n);
   ${start}
   ${tensors.map(branch).join(' else ')}
-  ${end.replaceAll('group', '(u.first + w)')}
+  let group = u.first + w;
+  ${end}
 }`,
   });
 }
