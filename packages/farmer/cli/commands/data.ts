@@ -1,0 +1,104 @@
+import type { Command } from 'commander';
+import pc from 'picocolors';
+import type { ImageDataset } from '../../src/data/image-dataset.ts';
+import { fitHistogram, histogramBitsPerDim } from '../../src/histogram.ts';
+import { DATASET_NAMES } from '../data/load-dataset.ts';
+import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { createOutput, type Output } from '../output.ts';
+import { imagesOfEveryClass } from '../preview.ts';
+import { writeGrid } from '../sample-grid.ts';
+import { loadSplit } from '../training-data.ts';
+
+interface DataOptions extends CommonOptions {
+  readonly data?: string;
+  readonly preview?: string;
+  readonly columns: number;
+}
+
+/** One line of the list: a dataset's figures, or why it is not there. */
+type Listed =
+  | {
+      readonly name: string;
+      readonly present: true;
+      readonly train: number;
+      readonly test: number;
+      readonly shape: readonly [number, number, number];
+      readonly classes: number;
+      readonly histogramBitsPerDim: { readonly train: number; readonly test: number };
+    }
+  | { readonly name: string; readonly present: false; readonly reason: string };
+
+export function addDataCommand(program: Command): void {
+  const command = program
+    .command('data')
+    .description(
+      'List the datasets: whether they are here, their sizes, and the bits/dim of independent pixels.',
+    )
+    .option(
+      '--data <name|dir>',
+      'only this dataset, or a folder with one sub-folder of PNGs a class',
+    )
+    .option('--preview <file>', 'write a grid PNG with one row a class (of mnist without --data)')
+    .option('--columns <n>', 'images a row of the preview', wholeNumber(1), 10);
+  withCommonOptions(command, [
+    'farmer data',
+    'farmer data --data fashion-mnist --preview fashion.png',
+    'farmer data --data ./my-images --preview mine.png',
+  ]).action(async (options: DataOptions) => {
+    const output = createOutput(options);
+    const listed = options.data
+      ? [describe(options.data, await load(options.data), output)]
+      : await listAll(output);
+    if (options.preview) await writePreview(options, output);
+    output.result({ command: 'data', datasets: listed, preview: options.preview });
+  });
+}
+
+interface Splits {
+  readonly train: ImageDataset;
+  readonly test: ImageDataset;
+}
+
+async function load(name: string): Promise<Splits> {
+  return { train: await loadSplit(name, 'train'), test: await loadSplit(name, 'test') };
+}
+
+async function listAll(output: Output): Promise<Listed[]> {
+  const listed: Listed[] = [];
+  for (const name of DATASET_NAMES) {
+    try {
+      listed.push(describe(name, await load(name), output));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      output.line(`${name.padEnd(14)} ${pc.yellow('absent')}: ${reason}`);
+      listed.push({ name, present: false, reason });
+    }
+  }
+  return listed;
+}
+
+function describe(name: string, { train, test }: Splits, output: Output): Listed {
+  const histogram = fitHistogram(train);
+  const bits = {
+    train: histogramBitsPerDim(histogram, train),
+    test: histogramBitsPerDim(histogram, test),
+  };
+  const { height, width, channels, classes } = train;
+  output.line(
+    `${name.padEnd(14)} ${train.count} + ${test.count} images of ${height} × ${width} × ${channels}, ${classes} classes; independent pixels: ${bits.train.toFixed(4)} bits/dim train, ${bits.test.toFixed(4)} test`,
+  );
+  return {
+    ...{ name, present: true, train: train.count, test: test.count, classes },
+    shape: [height, width, channels],
+    histogramBitsPerDim: bits,
+  };
+}
+
+async function writePreview(
+  { data = 'mnist', preview, columns, seed }: DataOptions,
+  output: Output,
+): Promise<void> {
+  const dataset = await loadSplit(data, 'train');
+  await writeGrid(preview!, imagesOfEveryClass(dataset, columns, seed), dataset, columns);
+  output.line(`preview        ${preview}`);
+}

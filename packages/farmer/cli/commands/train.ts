@@ -1,0 +1,99 @@
+import { basename, join } from 'node:path';
+import type { Command } from 'commander';
+import type { ImageDataset } from '../../src/data/image-dataset.ts';
+import { presets } from '../../src/presets.ts';
+import { withDevice } from '../device.ts';
+import { collect, positiveNumber, wholeNumber, withCommonOptions } from '../options.ts';
+import type { CommonOptions } from '../options.ts';
+import { createOutput, type Output } from '../output.ts';
+import { resolveRun, type RunChoices, type RunConfig } from '../run-config.ts';
+import { RunFolder } from '../run-folder.ts';
+import { trainInFolder } from '../train-in-folder.ts';
+import { loadTrainingData } from '../training-data.ts';
+
+export interface TrainOptions extends CommonOptions, RunChoices {
+  readonly run?: string;
+  readonly until?: number;
+  readonly resume?: boolean;
+  readonly logSteps: number;
+  readonly sampleSteps?: number;
+  readonly checkpointSteps: number;
+  readonly checkpointSeconds: number;
+}
+
+/** Options that say what to train; without any of them a run folder's own configuration counts. */
+const CHOICES = ['preset', 'config', 'data', 'trainImages', 'imageSize', 'steps', 'set', 'seed'];
+
+export function addTrainCommand(program: Command): void {
+  const command = program
+    .command('train')
+    .description('Train a model in a run folder; a run that was interrupted goes on where it was.')
+    .option('--preset <name>', `configuration: ${Object.keys(presets).join(', ')}`, 'tiny')
+    .option('--config <file>', 'JSON file with the parts that differ from the preset')
+    .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
+    .option('--train-images <n>', 'use only this many training images', wholeNumber(1))
+    .option('--image-size <n>', "scale a folder's images to this height and width", wholeNumber(1))
+    .option(
+      '--set <key=value>',
+      'change one part, as in training.batch=64 (repeatable)',
+      collect,
+      [],
+    )
+    .option('--steps <n>', 'optimisation steps of the whole run', wholeNumber(1))
+    .option('--until <step>', 'stop and save at this step, to go on later', wholeNumber(1))
+    .option('--run <dir>', 'run folder (default: runs/<preset>-<data>-<seed>)')
+    .option('--resume', 'go on from the checkpoint; an error if there is none')
+    .option('--log-steps <n>', 'log metrics every n steps', wholeNumber(1), 20)
+    .option('--sample-steps <n>', 'draw samples every n steps; 0: never', wholeNumber(0))
+    .option('--checkpoint-steps <n>', 'save every n steps', wholeNumber(1), 1000)
+    .option('--checkpoint-seconds <s>', 'and save after this many seconds', positiveNumber, 60);
+  withCommonOptions(command, [
+    'farmer train --preset tiny',
+    'farmer train --data fashion-mnist --set training.batch=64 --set model.ar.width=96',
+    'farmer train --run runs/tiny-mnist-0        # goes on with an interrupted run',
+  ]).action(async (options: TrainOptions, self: Command) => {
+    const isChosen = CHOICES.some((name) => self.getOptionValueSource(name) === 'cli');
+    await runTrain(options, isChosen);
+  });
+}
+
+async function runTrain(options: TrainOptions, isChosen: boolean): Promise<void> {
+  const output = createOutput(options);
+  const folder = new RunFolder(options.run ?? defaultFolder(options));
+  if (options.resume && !folder.hasCheckpoint()) {
+    throw new Error(`--resume: ${folder.path} has no checkpoint.safetensors to go on from`);
+  }
+  const { run, dataset } = await chooseRun(folder, options, isChosen);
+  printRun(output, folder, run, dataset);
+  await withDevice(options, output, (device) =>
+    trainInFolder({ folder, run, dataset, device, output, options }),
+  );
+}
+
+function defaultFolder({ preset, config, data, seed }: TrainOptions): string {
+  const name = config === undefined ? preset : basename(config, '.json');
+  return join('runs', `${name}-${basename(data)}-${seed}`);
+}
+
+/** What the folder's checkpoint was made with, which the options must not contradict; else what the options say. */
+async function chooseRun(
+  folder: RunFolder,
+  options: TrainOptions,
+  isChosen: boolean,
+): Promise<{ run: RunConfig; dataset: ImageDataset }> {
+  const saved = folder.hasCheckpoint() ? await folder.readConfig() : undefined;
+  if (saved && !isChosen) {
+    return { run: saved, dataset: await loadTrainingData(saved, saved.config.model.image) };
+  }
+  const chosen = await resolveRun(options);
+  if (saved) folder.checkSameRun(saved, chosen.run);
+  return chosen;
+}
+
+function printRun(output: Output, folder: RunFolder, run: RunConfig, dataset: ImageDataset): void {
+  const { seed, config } = run;
+  output.line(`run         ${folder.path}`);
+  output.line(`data        ${dataset.name}: ${dataset.count} images`);
+  output.line(`seed        ${seed}`);
+  output.line(`config      ${JSON.stringify(config, undefined, 2)}`);
+}

@@ -1,0 +1,51 @@
+import { InvalidArgumentError, type Command } from 'commander';
+
+/** Options of every command. */
+export interface CommonOptions {
+  readonly seed: number;
+  readonly device?: string;
+  readonly adapter?: string;
+  readonly threads?: number;
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
+
+/** Adds the options of every command, and its examples to the help. */
+export function withCommonOptions(command: Command, examples: readonly string[]): Command {
+  return command
+    .option('--seed <n>', 'seed of all randomness', wholeNumber(0), 0)
+    .option('--device <kind>', 'auto (a GPU, else the CPU), webgpu or cpu (also FARMER_DEVICE)')
+    .option(
+      '--adapter <choice>',
+      "WebGPU adapter: auto, hardware, lavapipe, swiftshader or part of an adapter's name (also FARMER_ADAPTER)",
+    )
+    .option('--threads <n>', 'threads of the CPU device', wholeNumber(1))
+    .option('--json', 'write one JSON object with the results to stdout, all else to stderr')
+    .option('--debug', 'show stack traces')
+    .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
+}
+
+/** Parses a whole number of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[+-]?\d+$/.test(text.trim()) || !Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Expected a whole number from ${least} up.`);
+    }
+    return value;
+  };
+}
+
+/** Parses a finite number greater than zero. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) {
+    throw new InvalidArgumentError('Expected a number greater than 0.');
+  }
+  return value;
+}
+
+/** Collects an option that may be given several times. */
+export function collect(value: string, earlier: readonly string[]): string[] {
+  return [...earlier, value];
+}

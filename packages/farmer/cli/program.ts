@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import { addDataCommand } from './commands/data.ts';
+import { addDemoCommand } from './commands/demo.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addEvalCommand } from './commands/eval.ts';
+import { addSampleCommand } from './commands/sample.ts';
+import { addTrainCommand } from './commands/train.ts';
+
+/** The command line; it throws CommanderError instead of ending the process. */
+export function buildProgram(): Command {
+  const program = new Command('farmer')
+    .description(
+      'FARMER: an invertible autoregressive flow and an autoregressive Transformer, trained together on raw pixels.',
+    )
+    .exitOverride()
+    .showHelpAfterError('(run with --help for the options and examples)')
+    .addHelpText('after', '\nStart with `farmer demo`, or `farmer doctor` to see the device.');
+  addDemoCommand(program);
+  addTrainCommand(program);
+  addEvalCommand(program);
+  addSampleCommand(program);
+  addDataCommand(program);
+  addDoctorCommand(program);
+  return program;
+}

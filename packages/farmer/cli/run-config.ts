@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { ImageDataset } from '../src/data/image-dataset.ts';
+import { ConfigError, parseConfig, type FarmerConfig } from '../src/config.ts';
+import { preset } from '../src/presets.ts';
+import { applyOverrides, mergeConfig } from './config-overrides.ts';
+import { loadTrainingData, type TrainingData } from './training-data.ts';
+
+/** Everything that decides what a training run computes. */
+export interface RunConfig extends TrainingData {
+  readonly seed: number;
+  readonly config: FarmerConfig;
+}
+
+/** The choices of the command line. */
+export interface RunChoices {
+  readonly preset: string;
+  /** Path of a JSON file with the parts that differ from the preset. */
+  readonly config?: string | undefined;
+  readonly data: string;
+  readonly trainImages?: number | undefined;
+  /** Scales the images of a folder to this height and width. */
+  readonly imageSize?: number | undefined;
+  readonly steps?: number | undefined;
+  readonly set: readonly string[];
+  readonly seed: number;
+}
+
+/**
+ * The configuration of a run: the preset, fitted to the dataset, then the file's parts, `steps`, and `set`.
+ * @throws ConfigError naming the key and the nearest known one
+ */
+export async function resolveRun(
+  choices: RunChoices,
+): Promise<{ run: RunConfig; dataset: ImageDataset }> {
+  const { data, trainImages, imageSize, seed } = choices;
+  const base = preset(choices.preset);
+  const file = choices.config === undefined ? {} : await readJson(choices.config);
+  const size = imageSize === undefined ? undefined : { height: imageSize, width: imageSize };
+  const dataset = await loadTrainingData({ data, trainImages }, size);
+  const { height, width, channels, classes } = dataset;
+  const fitted = { ...base, model: { ...base.model, image: { height, width, channels }, classes } };
+  const withFile = parseConfig(
+    mergeConfig(fitted, file),
+    choices.config ?? `preset ${choices.preset} on ${data}`,
+  );
+  const withSteps = choices.steps === undefined ? withFile : withStepCount(withFile, choices.steps);
+  const config = parseConfig(applyOverrides(withSteps, choices.set), '--set');
+  checkDataset(config, dataset);
+  return { run: { data, ...(trainImages ? { trainImages } : {}), seed, config }, dataset };
+}
+
+/** The same schedule for another number of steps: the warm-up keeps its share, and at most a tenth. */
+export function withStepCount(config: FarmerConfig, steps: number): FarmerConfig {
+  const { warmup, steps: before } = config.training;
+  const scaled = Math.min(Math.round((warmup * steps) / before), Math.floor(steps / 10));
+  return {
+    ...config,
+    training: { ...config.training, steps, warmup: Math.min(warmup, scaled) },
+  };
+}
+
+/** @throws ConfigError when a model cannot take a dataset's images */
+export function checkDataset({ model }: FarmerConfig, dataset: ImageDataset): void {
+  const shape = ({ height, width, channels }: FarmerConfig['model']['image']) =>
+    `${height} × ${width} × ${channels}`;
+  if (shape(model.image) !== shape(dataset as FarmerConfig['model']['image'])) {
+    throw new ConfigError(
+      `model.image is ${shape(model.image)}, but the images of "${dataset.name}" are ${shape(dataset as FarmerConfig['model']['image'])}`,
+    );
+  }
+  if (model.classes !== dataset.classes) {
+    throw new ConfigError(
+      `model.classes is ${model.classes}, but "${dataset.name}" has ${dataset.classes} classes`,
+    );
+  }
+}
+
+const runSchema = z.strictObject({
+  data: z.string(),
+  trainImages: z.int().min(1).optional(),
+  seed: z.int().min(0),
+  config: z.unknown(),
+});
+
+/**
+ * Checks a run's saved configuration.
+ * @param source names it in errors
+ */
+export function parseRunConfig(value: unknown, source: string): RunConfig {
+  const parsed = runSchema.safeParse(value);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
+    throw new ConfigError(`${source}: ${[...path, message].join(': ')}`);
+  }
+  return { ...parsed.data, config: parseConfig(parsed.data.config, source) };
+}
+
+/** @throws ConfigError naming the file, if it cannot be read or is no JSON object */
+export async function readJson(path: string): Promise<unknown> {
+  const fail = (error: unknown): never => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`cannot read the configuration ${path}: ${reason}`, { cause: error });
+  };
+  try {
+    const value = JSON.parse(await readFile(path, 'utf8')) as unknown;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch (error) {
+    return fail(error);
+  }
+  return fail(new Error('expected a JSON object'));
+}

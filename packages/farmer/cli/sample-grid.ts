@@ -1,0 +1,81 @@
+import { RandomStream, tensor } from '@farmer/tensor';
+import { pixelMap } from '../src/dequantize.ts';
+import type { PixelHistogram } from '../src/histogram.ts';
+import type { Farmer } from '../src/model.ts';
+import { sampleImages, type SamplingOptions } from '../src/sampler.ts';
+import { writeFileAtomic } from './files/atomic-write.ts';
+import { encodeImageGrid } from './files/image-grid.ts';
+
+/** Images drawn at once: enough to fill a device, few enough for its memory. */
+const BATCH = 100;
+
+export interface SampleRequest {
+  /** The class of each image. */
+  readonly labels: readonly number[];
+  readonly seed: number;
+  readonly options?: SamplingOptions;
+  readonly onProgress?: (imagesDone: number) => void;
+}
+
+/**
+ * Draws images as bytes [B, H, W, C].
+ * @throws Error when the model gives values that are not finite
+ */
+export async function drawSamples(
+  model: Farmer,
+  histogram: PixelHistogram,
+  { labels, seed, options = {}, onProgress }: SampleRequest,
+): Promise<Uint8Array> {
+  const random = new RandomStream(seed);
+  const pixels = pixelMap(model.config.pixels, histogram, 0);
+  const images = new Uint8Array(labels.length * model.dimensions.values);
+  try {
+    for (let start = 0; start < labels.length; start += BATCH) {
+      const batch = labels.slice(start, start + BATCH);
+      random.setStep(start / BATCH);
+      const drawn = await drawBatch(model, batch, random, options);
+      images.set(pixels.inverse(drawn), start * model.dimensions.values);
+      onProgress?.(start + batch.length);
+    }
+  } finally {
+    random.dispose();
+  }
+  return images;
+}
+
+async function drawBatch(
+  model: Farmer,
+  labels: readonly number[],
+  random: RandomStream,
+  options: SamplingOptions,
+): Promise<Float32Array> {
+  const classes = tensor(labels, [labels.length], 'i32');
+  const images = sampleImages(model, classes, random, options);
+  const values = Float32Array.from(await images.data());
+  classes.dispose();
+  images.dispose();
+  const bad = values.reduce((count, value) => count + (Number.isFinite(value) ? 0 : 1), 0);
+  if (bad > 0) {
+    throw new Error(
+      `${bad} of ${values.length} sampled values are not finite: the model is not trained enough, or the temperatures are too high`,
+    );
+  }
+  return values;
+}
+
+/** `each` labels of every class, class by class: a grid with `each` columns has one row a class. */
+export function labelsOfEveryClass(classes: number, each: number): number[] {
+  return Array.from({ length: classes * each }, (_, i) => Math.floor(i / each));
+}
+
+/** Writes images [B, H, W, C] as a PNG grid; small ones are enlarged. */
+export async function writeGrid(
+  path: string,
+  images: Uint8Array,
+  { height, width, channels }: { height: number; width: number; channels: number },
+  columns: number,
+): Promise<void> {
+  const scale = Math.max(1, Math.floor(64 / Math.max(height, width)));
+  const grid = { images, height, width, channels };
+  await writeFileAtomic(path, encodeImageGrid(grid, { columns, scale }));
+}

@@ -1,0 +1,164 @@
+import type { Device } from '@farmer/tensor';
+import type { ImageDataset } from '../src/data/image-dataset.ts';
+import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
+import { Trainer, type TrainingMetrics } from '../src/trainer.ts';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { Interrupt } from './interrupt.ts';
+import type { Output } from './output.ts';
+import { Progress } from './progress.ts';
+import type { RunConfig } from './run-config.ts';
+import type { RunFolder } from './run-folder.ts';
+import { drawSamples, labelsOfEveryClass, writeGrid } from './sample-grid.ts';
+import { SaveSchedule } from './save-schedule.ts';
+import { checkFingerprint } from './trained-model.ts';
+import { fingerprint } from './training-data.ts';
+import { runTraining } from './training-loop.ts';
+
+/** Images of each class in the grids that a run draws on its way. */
+const SAMPLES_A_CLASS = 8;
+
+export interface TrainingSession {
+  readonly folder: RunFolder;
+  readonly run: RunConfig;
+  readonly dataset: ImageDataset;
+  readonly device: Device;
+  readonly output: Output;
+  readonly options: {
+    readonly until?: number;
+    readonly logSteps: number;
+    readonly sampleSteps?: number;
+    readonly checkpointSteps: number;
+    readonly checkpointSeconds: number;
+  };
+}
+
+/** Starts or continues the run of a folder, and leaves its checkpoint, metrics and samples there. */
+export async function trainInFolder(session: TrainingSession): Promise<void> {
+  const { folder, run, dataset, device, output, options } = session;
+  const { steps, batch } = run.config.training;
+  const histogram = fitHistogram(dataset);
+  const trainer = new Trainer(run.config, dataset, histogram, run.seed);
+  output.line(`parameters  ${trainer.model.parameterCount()}`);
+  await restore(session, trainer);
+  const start = trainer.step;
+  const until = Math.min(options.until ?? steps, steps);
+  if (start >= until) {
+    output.line(`done        step ${start} of ${steps} is reached already`);
+  }
+
+  const save = () => saveCheckpoint(session, trainer);
+  const interrupt = new Interrupt(() =>
+    output.line('stopping after this step (interrupt again to stop at once)'),
+  );
+  const progress = new Progress(output, { steps, batch });
+  const saves = new SaveSchedule({
+    steps: options.checkpointSteps,
+    seconds: options.checkpointSeconds,
+  });
+  const sampleSteps = options.sampleSteps ?? Math.ceil(steps / 10);
+  let last: TrainingMetrics | undefined;
+  try {
+    await runTraining({
+      ...{ trainer, device, until, logSteps: options.logSteps },
+      onMetrics: async (metrics) => {
+        last = metrics;
+        progress.metrics(metrics);
+        await folder.appendMetrics(metrics);
+      },
+      afterStep: async (step) => {
+        progress.step(step);
+        if (saves.isDue(step)) {
+          await save();
+          saves.saved();
+        }
+        if (sampleSteps > 0 && step % sampleSteps === 0) {
+          await drawGrid(session, trainer, histogram);
+        }
+      },
+      shouldStop: () => interrupt.requested,
+    });
+    if (trainer.step > start) {
+      await save();
+      progress.step(trainer.step);
+      if (sampleSteps > 0 && trainer.step === steps) await drawGrid(session, trainer, histogram);
+    }
+  } finally {
+    interrupt.dispose();
+  }
+  report(session, trainer.step, last, progress.imagesPerSecond);
+  if (interrupt.requested) process.exitCode = interrupt.exitCode;
+  trainer.dispose();
+}
+
+/** Loads the folder's checkpoint, or begins the folder anew if it has none. */
+async function restore(session: TrainingSession, trainer: Trainer): Promise<void> {
+  const { folder, run, dataset, output } = session;
+  if (!folder.hasCheckpoint()) {
+    await folder.writeConfig(run);
+    await folder.truncateMetrics(0);
+    return;
+  }
+  const checkpoint = await readCheckpoint(folder.checkpoint);
+  folder.checkSameRun(checkpoint.run, run);
+  checkFingerprint(checkpoint, dataset);
+  if (!checkpoint.optimizer) {
+    throw new Error(
+      `${folder.checkpoint} holds weights alone, without optimizer.* tensors: training cannot go on from it`,
+    );
+  }
+  trainer.model.loadStateDict(checkpoint.model, folder.checkpoint);
+  trainer.optimizer.loadStateDict(checkpoint.optimizer, folder.checkpoint);
+  trainer.resumeAt(checkpoint.step);
+  await folder.truncateMetrics(checkpoint.step);
+  output.line(`resuming    at step ${checkpoint.step} of ${run.config.training.steps}`);
+}
+
+async function saveCheckpoint(
+  { folder, run, dataset }: TrainingSession,
+  { step, model, optimizer }: Trainer,
+): Promise<void> {
+  const info = { run, step, fingerprint: fingerprint(dataset) };
+  const state = await model.stateDict();
+  await writeCheckpoint(folder.checkpoint, info, state, await optimizer.stateDict());
+}
+
+async function drawGrid(
+  { folder, run, output }: TrainingSession,
+  { step, model }: Trainer,
+  histogram: PixelHistogram,
+): Promise<void> {
+  const labels = labelsOfEveryClass(model.config.classes, SAMPLES_A_CLASS);
+  const path = folder.samples(step);
+  try {
+    const images = await drawSamples(model, histogram, { labels, seed: run.seed });
+    await writeGrid(path, images, model.config.image, SAMPLES_A_CLASS);
+    output.line(`samples     ${path}`);
+  } catch (error) {
+    // An early model may not sample yet; that must not end its training.
+    output.line(
+      `no samples at step ${step}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+function report(
+  { folder, run, output }: TrainingSession,
+  step: number,
+  metrics: TrainingMetrics | undefined,
+  imagesPerSecond: number | undefined,
+): void {
+  const { steps } = run.config.training;
+  const { path, checkpoint } = folder;
+  output.line(`saved       ${checkpoint} at step ${step} of ${steps}`);
+  output.line(
+    step < steps
+      ? `go on with  farmer train --run ${path}`
+      : `next        farmer eval --run ${path}; farmer sample --run ${path}`,
+  );
+  output.result({
+    ...{ command: 'train', run: path, checkpoint, step, steps },
+    loss: metrics?.loss,
+    bitsPerDim: metrics?.bitsPerDim,
+    imagesPerSecond,
+  });
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { subset } from '../src/data/split.ts';
+import type { ImageDataset } from '../src/data/image-dataset.ts';
+import type { FolderOptions, Split } from './data/load-dataset.ts';
+import { loadDataset } from './data/load-dataset.ts';
+
+/** The images that a run is trained on. */
+export interface TrainingData {
+  /** A dataset's name, or a folder's path. */
+  readonly data: string;
+  /** Use this many images only, spread evenly; all when absent. */
+  readonly trainImages?: number | undefined;
+}
+
+export async function loadTrainingData(
+  { data, trainImages }: TrainingData,
+  size?: FolderOptions['size'],
+): Promise<ImageDataset> {
+  const dataset = await loadSplit(data, 'train', size);
+  return trainImages === undefined ? dataset : thin(dataset, trainImages, '--train-images');
+}
+
+/** @param size that a folder's images are scaled to */
+export function loadSplit(
+  data: string,
+  split: Split,
+  size?: FolderOptions['size'],
+): Promise<ImageDataset> {
+  return loadDataset(data, split, size ? { size } : {});
+}
+
+/**
+ * `count` images spread evenly over a dataset, since many are sorted by class or by difficulty.
+ * @param option names the limit in errors
+ */
+export function thin(dataset: ImageDataset, count: number, option: string): ImageDataset {
+  if (count > dataset.count) {
+    throw new Error(
+      `${option} ${count} is more than the ${dataset.count} images of "${dataset.name}"`,
+    );
+  }
+  if (count === dataset.count) return dataset;
+  const indices = Array.from({ length: count }, (_, i) => Math.floor((i * dataset.count) / count));
+  return subset(dataset, indices);
+}
+
+/** A hash of all pixels and labels, by which a run knows its data again. */
+export function fingerprint(dataset: ImageDataset): string {
+  const hash = createHash('sha256').update(dataset.images).update(Uint16Array.from(dataset.labels));
+  return hash.digest('hex').slice(0, 16);
+}

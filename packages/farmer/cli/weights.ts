@@ -1,0 +1,59 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nearestMatch } from '../src/nearest-match.ts';
+import { RunFolder } from './run-folder.ts';
+
+const FOLDER = fileURLToPath(new URL('../../../weights', import.meta.url));
+const ENDING = '.safetensors';
+
+/** Names of the weights that come with the project: "mnist-tiny" for weights/mnist-tiny.safetensors. */
+export function shippedWeights(): string[] {
+  if (!existsSync(FOLDER)) return [];
+  const files = readdirSync(FOLDER).filter((file) => file.endsWith(ENDING));
+  return files.map((file) => basename(file, ENDING)).sort();
+}
+
+/** Where a trained model comes from, as the command line gives it. */
+export interface ModelChoice {
+  /** A file, or the name of shipped weights. */
+  readonly checkpoint?: string;
+  /** The folder of a training run. */
+  readonly run?: string;
+}
+
+/** @throws Error that lists what there is, when the choice names no file */
+export function resolveCheckpoint({ checkpoint, run }: ModelChoice): string {
+  if (checkpoint !== undefined && run !== undefined) {
+    throw new Error('give either --checkpoint or --run, not both');
+  }
+  if (run !== undefined) {
+    const folder = new RunFolder(run);
+    if (folder.hasCheckpoint()) return folder.checkpoint;
+    throw new Error(`${run} has no checkpoint.safetensors: is it the folder of a training run?`);
+  }
+  if (checkpoint === undefined) {
+    throw new Error(
+      `give --checkpoint FILE or --run DIR${listed('; shipped weights', shippedWeights())}`,
+    );
+  }
+  if (existsSync(checkpoint) || /[/\\]/.test(checkpoint) || checkpoint.endsWith(ENDING)) {
+    return checkpoint;
+  }
+  return shippedFile(checkpoint);
+}
+
+/** "tiny" finds mnist-tiny: the dataset may be left out. */
+function shippedFile(name: string): string {
+  const names = shippedWeights();
+  const found = [name, `mnist-${name}`].find((candidate) => names.includes(candidate));
+  if (found !== undefined) return join(FOLDER, found + ENDING);
+  const near = nearestMatch(name, names);
+  throw new Error(
+    `"${name}" is neither a file nor shipped weights${near ? `; did you mean "${near}"?` : ''}${listed('; there are', names)}`,
+  );
+}
+
+function listed(text: string, names: readonly string[]): string {
+  return names.length > 0 ? `${text}: ${names.join(', ')}` : '';
+}
