@@ -36,16 +36,32 @@ export function writeState(
   loaded: LoadedTensors,
   source: string,
 ): void {
-  const problems = [
-    ...[...named].flatMap(([name, { shape }]) => problemWith(name, shape, loaded)),
-    ...[...loaded.keys()].filter((name) => !named.has(name)).map((name) => `unexpected "${name}"`),
-  ];
-  if (problems.length > 0) {
-    const shown = problems.slice(0, 8).join('; ');
-    const rest = problems.length > 8 ? `; and ${problems.length - 8} more` : '';
-    throw new StateDictError(`${source} does not fit this model: ${shown}${rest}`);
-  }
+  const shapes = new Map([...named].map(([name, { shape }]) => [name, shape]));
+  checkState(shapes, loaded, source, 'model');
   for (const [name, tensor] of named) tensor.write(loaded.get(name)!.data);
+}
+
+/**
+ * @param expected every name with its shape
+ * @param target what the values are for, for error messages
+ * @throws StateDictError naming every missing, unexpected or misshapen tensor
+ */
+export function checkState(
+  expected: ReadonlyMap<string, Shape>,
+  loaded: LoadedTensors,
+  source: string,
+  target: string,
+): void {
+  const problems = [
+    ...[...expected].flatMap(([name, shape]) => problemWith(name, shape, loaded)),
+    ...[...loaded.keys()]
+      .filter((name) => !expected.has(name))
+      .map((name) => `unexpected "${name}"`),
+  ];
+  if (problems.length === 0) return;
+  const shown = problems.slice(0, 8).join('; ');
+  const rest = problems.length > 8 ? `; and ${problems.length - 8} more` : '';
+  throw new StateDictError(`${source} does not fit this ${target}: ${shown}${rest}`);
 }
 
 function problemWith(name: string, shape: Shape, loaded: LoadedTensors): string[] {

@@ -16,6 +16,19 @@ function bucketSize(byteLength: number): number {
   return Math.ceil(needed / step) * step;
 }
 
+// With the lowest id taken first, the order of earlier releases does not matter: each step of a loop gets
+// the buffers of the step before, and so finds its bind groups.
+function insertByDescendingId(bucket: GpuStorage[], storage: GpuStorage): void {
+  let low = 0;
+  let high = bucket.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (bucket[middle]!.id > storage.id) low = middle + 1;
+    else high = middle;
+  }
+  bucket.splice(low, 0, storage);
+}
+
 /** Recycles buffers by size bucket. A released buffer is reused by later commands, which run after earlier ones. */
 export class BufferPool {
   readonly #device: GPUDevice;
@@ -49,7 +62,7 @@ export class BufferPool {
   release(storage: GpuStorage): void {
     const size = storage.byteLength;
     const bucket = this.#free.get(size);
-    if (bucket) bucket.push(storage);
+    if (bucket) insertByDescendingId(bucket, storage);
     else this.#free.set(size, [storage]);
     this.#live -= size;
     this.#pooled += size;
