@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   accumulateGradients,
   checkpoint,
@@ -10,22 +10,17 @@ import {
   TapeError,
   valueAndGrad,
 } from '@farmer/autograd';
-import { map, mean, reshape, scope, sum, tensor, type Device, type Tensor } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
+import { map, mean, reshape, scope, sum, tensor, type Tensor } from '@farmer/tensor';
 import { uniformSource } from '../support/conformance.ts';
+import { describeOnDevices } from '../support/devices.ts';
 
-const adapter = process.env.FARMER_TEST_ADAPTER ?? 'lavapipe';
-
-describe(`autograd on ${adapter}`, () => {
-  let device: Device;
+describeOnDevices('autograd', (device) => {
   let x: Tensor;
   let w: Tensor;
-  beforeAll(async () => {
-    device = await openDevice({ choice: adapter });
+  beforeAll(() => {
     x = tensor([0.5, -1, 2, 0.25, 3, -0.75], [2, 3]);
     w = tensor([0.3, -0.2, 0.7], [3]);
   });
-  afterAll(() => device.destroy());
 
   const values = async (t: Tensor) => {
     const data = Array.from(await t.data());
@@ -89,14 +84,14 @@ describe(`autograd on ${adapter}`, () => {
     const lossOf = (rows: Tensor) => () => sum(map('tanh(rows * w)', { rows, w }));
     const whole = valueAndGrad(lossOf(x), [w]).gradients[0]!;
     const parts = [tensor([0.5, -1, 2], [1, 3]), tensor([0.25, 3, -0.75], [1, 3])];
-    const before = device.memory().liveBlocks;
+    const before = device().memory().liveBlocks;
     let total: Tensor[] | undefined;
     for (const part of parts) {
       const { value, gradients } = valueAndGrad(lossOf(part), [w]);
       value.dispose();
       total = accumulateGradients(total, gradients);
     }
-    expect(device.memory().liveBlocks).toBe(before + 1);
+    expect(device().memory().liveBlocks).toBe(before + 1);
     close(await values(total![0]!), await values(whole), 6);
     parts.forEach((part) => part.dispose());
   });
@@ -123,13 +118,13 @@ describe(`autograd on ${adapter}`, () => {
 
     test('holds fewer blocks between forward and backward', () => {
       const held = (wrap: (f: () => Tensor) => Tensor) => {
-        const before = device.memory().liveBlocks;
+        const before = device().memory().liveBlocks;
         const tape = new Tape([w]);
         const loss = tape.run(() => scope(() => sum(wrap(() => layer(layer(layer(layer(x))))))));
-        const blocks = device.memory().liveBlocks - before;
+        const blocks = device().memory().liveBlocks - before;
         tape.free();
         loss.dispose();
-        expect(device.memory().liveBlocks).toBe(before);
+        expect(device().memory().liveBlocks).toBe(before);
         return blocks;
       };
       expect(held((f) => f())).toBe(5);
@@ -224,36 +219,36 @@ describe(`autograd on ${adapter}`, () => {
     });
 
     test('an error in the body frees what was made', () => {
-      const before = device.memory().liveBlocks;
+      const before = device().memory().liveBlocks;
       expect(() =>
         valueAndGrad(() => {
           map('exp(w)', { w: map('w * w', { w }) });
           throw new Error('stop');
         }, [w]),
       ).toThrow('stop');
-      expect(device.memory().liveBlocks).toBe(before);
+      expect(device().memory().liveBlocks).toBe(before);
     });
   });
 
   test('a step frees all that it made but its results', async () => {
-    const before = device.memory().liveBlocks;
+    const before = device().memory().liveBlocks;
     const { value, gradients } = valueAndGrad(() => {
       const hidden = map('tanh(x * w)', { x, w });
       return { loss: sum(map('h * h', { h: hidden })), hidden };
     }, [w]);
-    expect(device.memory().liveBlocks).toBe(before + 3);
+    expect(device().memory().liveBlocks).toBe(before + 3);
     [value.loss, value.hidden, gradients[0]!].forEach((t) => t.dispose());
-    expect(device.memory().liveBlocks).toBe(before);
-    await device.synchronize();
+    expect(device().memory().liveBlocks).toBe(before);
+    await device().synchronize();
   });
 
   test('a tape outside of any scope leaks nothing', () => {
-    const before = device.memory().liveBlocks;
+    const before = device().memory().liveBlocks;
     const tape = new Tape([w]);
     const loss = tape.run(() => scope(() => sum(map('w * w', { w }))));
     const [gradient] = tape.backward(loss, [w]);
     loss.dispose();
     gradient!.dispose();
-    expect(device.memory().liveBlocks).toBe(before);
+    expect(device().memory().liveBlocks).toBe(before);
   });
 });

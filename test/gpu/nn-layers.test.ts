@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { gradCheck, valueAndGrad } from '@farmer/autograd';
 import {
   createKeyValueCache,
@@ -24,11 +24,10 @@ import {
   slice,
   sum,
   tensor,
-  type Device,
   type Tensor,
 } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
 import { mismatch, uniformSource } from '../support/conformance.ts';
+import { describeOnDevices } from '../support/devices.ts';
 import * as formulas from '../support/formulas.ts';
 import { hostParameters, randomise } from '../support/module.ts';
 
@@ -57,216 +56,205 @@ async function blockFormula(block: Module, x: formulas.Matrix, heads: number, ca
   return formulas.add(h, affine(hidden, 'mlp.down'));
 }
 
-for (const adapter of ['lavapipe', 'swiftshader']) {
-  describe(`layers on ${adapter}`, () => {
-    let device: Device;
-    let init: Init;
-    beforeAll(async () => {
-      device = await openDevice({ adapter: adapter });
-      init = new Init(1);
-    });
-    afterAll(() => device.destroy());
+describeOnDevices('layers', () => {
+  let init: Init;
+  beforeAll(() => {
+    init = new Init(1);
+  });
 
-    test('Linear: x W + b, with activation and residual', async () => {
-      const linear = new Linear(init, 5, 7);
-      randomise(linear, 1);
-      const { matrix, vector } = await hostParameters(linear);
-      const [x, residual] = [normals([2, 3, 5], 2), normals([2, 3, 7], 3)];
-      const plain = formulas.affine(formulas.toMatrix(x, 5), matrix('weight'), vector('bias'));
-      const [tx, tr] = [tensor(x, [2, 3, 5]), tensor(residual, [2, 3, 7])];
-      await expectClose(linear.forward(tx), plain);
-      const active = formulas.add(formulas.geluTanh(plain), formulas.toMatrix(residual, 7));
-      const options = { activation: 'geluTanh', residual: tr };
-      await expectClose(linear.forward(tx, options), active);
-      const report = await gradCheck(
-        () => mean(map('y * y', { y: linear.forward(tx, options) })),
-        [linear.weight, linear.bias!, tx, tr],
-        { directions: 2, random: uniformSource(4) },
-      );
-      expect(report.worst).toBeLessThan(5e-3);
-    });
+  test('Linear: x W + b, with activation and residual', async () => {
+    const linear = new Linear(init, 5, 7);
+    randomise(linear, 1);
+    const { matrix, vector } = await hostParameters(linear);
+    const [x, residual] = [normals([2, 3, 5], 2), normals([2, 3, 7], 3)];
+    const plain = formulas.affine(formulas.toMatrix(x, 5), matrix('weight'), vector('bias'));
+    const [tx, tr] = [tensor(x, [2, 3, 5]), tensor(residual, [2, 3, 7])];
+    await expectClose(linear.forward(tx), plain);
+    const active = formulas.add(formulas.geluTanh(plain), formulas.toMatrix(residual, 7));
+    const options = { activation: 'geluTanh', residual: tr };
+    await expectClose(linear.forward(tx, options), active);
+    const report = await gradCheck(
+      () => mean(map('y * y', { y: linear.forward(tx, options) })),
+      [linear.weight, linear.bias!, tx, tr],
+      { directions: 2, random: uniformSource(4) },
+    );
+    expect(report.worst).toBeLessThan(5e-3);
+  });
 
-    test('Linear: options', async () => {
-      const zero = await new Linear(init, 3, 2, { zero: true, bias: false }).stateDict();
-      expect(zero).toEqual({ weight: { dtype: 'F32', shape: [3, 2], data: new Float32Array(6) } });
-      const { data } = (await new Linear(init, 100, 100, { std: 0.5 }).stateDict()).weight!;
-      const size = Math.sqrt(data.reduce((sum, v) => sum + v * v, 0) / data.length);
-      expect(Math.abs(size - 0.5)).toBeLessThan(0.02);
-    });
+  test('Linear: options', async () => {
+    const zero = await new Linear(init, 3, 2, { zero: true, bias: false }).stateDict();
+    expect(zero).toEqual({ weight: { dtype: 'F32', shape: [3, 2], data: new Float32Array(6) } });
+    const { data } = (await new Linear(init, 100, 100, { std: 0.5 }).stateDict()).weight!;
+    const size = Math.sqrt(data.reduce((sum, v) => sum + v * v, 0) / data.length);
+    expect(Math.abs(size - 0.5)).toBeLessThan(0.02);
+  });
 
-    test('Embedding, LayerNorm, RmsNorm, Mlp follow their formulas', async () => {
-      const x = normals([4, 6], 5);
-      const rows = formulas.toMatrix(x, 6);
-      const tx = tensor(x, [2, 2, 6]);
-      const [table, layer, rms, mlp] = [
-        new Embedding(init, 9, 6),
-        new LayerNorm(init, 6),
-        new RmsNorm(init, 6),
-        new Mlp(init, 6, 11),
-      ] as const;
-      [table, layer, rms, mlp].forEach((module, i) => randomise(module, 6 + i));
-      const [ht, hl, hr, hm] = await Promise.all([table, layer, rms, mlp].map(hostParameters));
-      const indices = tensor([3, 0, 8, 3], [2, 2], 'i32');
-      await expectClose(
-        table.forward(indices),
-        [3, 0, 8, 3].map((i) => ht!.matrix('weight')[i]!),
-      );
-      const normed = formulas.layerNorm(rows, hl!.vector('scale'), hl!.vector('shift'));
-      await expectClose(layer.forward(tx), normed);
-      await expectClose(rms.forward(tx), formulas.rmsNorm(rows, hr!.vector('scale')));
-      const up = formulas.affine(rows, hm!.matrix('up.weight'), hm!.vector('up.bias'));
-      const down = formulas.affine(
-        formulas.geluTanh(up),
-        hm!.matrix('down.weight'),
-        hm!.vector('down.bias'),
-      );
-      await expectClose(mlp.forward(tx), down);
-    });
+  test('Embedding, LayerNorm, RmsNorm, Mlp follow their formulas', async () => {
+    const x = normals([4, 6], 5);
+    const rows = formulas.toMatrix(x, 6);
+    const tx = tensor(x, [2, 2, 6]);
+    const [table, layer, rms, mlp] = [
+      new Embedding(init, 9, 6),
+      new LayerNorm(init, 6),
+      new RmsNorm(init, 6),
+      new Mlp(init, 6, 11),
+    ] as const;
+    [table, layer, rms, mlp].forEach((module, i) => randomise(module, 6 + i));
+    const [ht, hl, hr, hm] = await Promise.all([table, layer, rms, mlp].map(hostParameters));
+    const indices = tensor([3, 0, 8, 3], [2, 2], 'i32');
+    await expectClose(
+      table.forward(indices),
+      [3, 0, 8, 3].map((i) => ht!.matrix('weight')[i]!),
+    );
+    const normed = formulas.layerNorm(rows, hl!.vector('scale'), hl!.vector('shift'));
+    await expectClose(layer.forward(tx), normed);
+    await expectClose(rms.forward(tx), formulas.rmsNorm(rows, hr!.vector('scale')));
+    const up = formulas.affine(rows, hm!.matrix('up.weight'), hm!.vector('up.bias'));
+    const down = formulas.affine(
+      formulas.geluTanh(up),
+      hm!.matrix('down.weight'),
+      hm!.vector('down.bias'),
+    );
+    await expectClose(mlp.forward(tx), down);
+  });
 
-    test.each([true, false])('TransformerBlock follows its formula, causal: %s', async (causal) => {
-      const [tokens, width, heads] = [7, 12, 3];
-      const block = new TransformerBlock(init, { width, heads, mlpRatio: 2 });
-      randomise(block, 11);
-      const x = normals([2, tokens, width], 12);
-      const expected = await Promise.all(
-        [0, 1].map((b) => {
-          const sequence = x.subarray(b * tokens * width, (b + 1) * tokens * width);
-          return blockFormula(block, formulas.toMatrix(sequence, width), heads, causal);
-        }),
-      );
-      const y = scope(() => block.forward(tensor(x, [2, tokens, width]), { causal }));
-      await expectClose(y, expected.flat(), 5e-5);
-    });
+  test.each([true, false])('TransformerBlock follows its formula, causal: %s', async (causal) => {
+    const [tokens, width, heads] = [7, 12, 3];
+    const block = new TransformerBlock(init, { width, heads, mlpRatio: 2 });
+    randomise(block, 11);
+    const x = normals([2, tokens, width], 12);
+    const expected = await Promise.all(
+      [0, 1].map((b) => {
+        const sequence = x.subarray(b * tokens * width, (b + 1) * tokens * width);
+        return blockFormula(block, formulas.toMatrix(sequence, width), heads, causal);
+      }),
+    );
+    const y = scope(() => block.forward(tensor(x, [2, tokens, width]), { causal }));
+    await expectClose(y, expected.flat(), 5e-5);
+  });
 
-    test('gradients of a TransformerBlock agree with finite differences', async () => {
-      const block = new TransformerBlock(init, { width: 8, heads: 2, mlpRatio: 2 });
-      randomise(block, 13);
-      const [x, target] = [14, 15].map((seed) => tensor(normals([2, 5, 8], seed), [2, 5, 8]));
-      const loss = () =>
-        mean(
-          map('square(y - target)', { y: block.forward(x!, { causal: true }), target: target! }),
-        );
-      const wrt = [x!, ...block.parameters()];
-      const random = uniformSource(16);
-      const report = await gradCheck(loss, wrt, { directions: 2, random });
-      // A key bias shifts all scores of a query alike: its gradient is zero, and `worst` compares rounding.
-      expect(report.analytic).toHaveLength(2 * wrt.length);
-      report.analytic.forEach((analytic, i) => {
-        expect(Math.abs(analytic - report.numeric[i]!)).toBeLessThan(
-          2e-3 * Math.abs(analytic) + 2e-4,
-        );
-      });
-    });
-
-    describe('cached decoding', () => {
-      const [batch, tokens, width, heads, layers] = [3, 9, 16, 2, 2];
-      let model: Transformer;
-      let x: Float32Array;
-      beforeAll(() => {
-        model = new Transformer(init, { layers, width, heads, finalNorm: true });
-        randomise(model, 17);
-        x = normals([batch, tokens, width], 18);
-      });
-
-      /** Decodes in chunks of the given lengths. */
-      const decode = (values: Float32Array, rows: number, chunks: number[]) =>
-        scope(() => {
-          const input = tensor(values, [rows, tokens, width]);
-          const caches = createKeyValueCache(rows, tokens, width, layers);
-          let start = 0;
-          const outputs = chunks.map((length) => {
-            const chunk = slice(input, { axis: 1, start, end: start + length });
-            const position = tensor([start], [1], 'u32');
-            start += length;
-            return model.step(chunk, caches, position);
-          });
-          return concat(outputs, 1);
-        });
-
-      test.each([[[1, 1, 1, 1, 1, 1, 1, 1, 1]], [[4, 1, 1, 3]], [[9]]])(
-        'by chunks of %j equals the full causal forward',
-        async (chunks) => {
-          const full = scope(() =>
-            model.forward(tensor(x, [batch, tokens, width]), { causal: true }),
-          );
-          await expectClose(decode(x, batch, chunks), Float32Array.from(await full.data()));
-        },
-      );
-
-      test('does not depend on the rest of the batch', async () => {
-        const chunks = Array.from({ length: tokens }, () => 1);
-        const all = Float32Array.from(await decode(x, batch, chunks).data());
-        const size = tokens * width;
-        for (let b = 0; b < batch; b++) {
-          const own = decode(x.slice(b * size, (b + 1) * size), 1, chunks);
-          await expectClose(own, all.slice(b * size, (b + 1) * size), 1e-6);
-        }
-      });
-
-      test('later tokens do not change earlier outputs, to the bit', async () => {
-        const changed = x.slice();
-        changed.fill(3, 5 * width, tokens * width);
-        const run = (values: Float32Array) =>
-          scope(() => model.forward(tensor(values, [batch, tokens, width]), { causal: true }));
-        const [a, b] = [await run(x).data(), await run(changed).data()];
-        expect(b.slice(0, 5 * width)).toEqual(a.slice(0, 5 * width));
-        expect(b.slice(5 * width, 6 * width)).not.toEqual(a.slice(5 * width, 6 * width));
-      });
-
-      test('needs one cache a block', () => {
-        const position = tensor([0], [1], 'u32');
-        const token = tensor(x.slice(0, width), [1, 1, width]);
-        expect(() => model.step(token, createKeyValueCache(1, 1, width, 1), position)).toThrow(
-          'Transformer.step: 1 caches given, one for each of 2 blocks expected',
-        );
-      });
-    });
-
-    test('recomputing blocks gives the same gradients', async () => {
-      const model = new Transformer(init, { layers: 2, width: 8, heads: 2, mlpRatio: 2 });
-      randomise(model, 19);
-      const x = tensor(normals([2, 4, 8], 20), [2, 4, 8]);
-      const gradientsOf = (recompute: boolean) =>
-        valueAndGrad(
-          () => mean(map('y * y', { y: model.forward(x, { causal: true, recompute }) })),
-          model.parameters(),
-        ).gradients;
-      const plain = gradientsOf(false);
-      for (const [i, gradient] of gradientsOf(true).entries()) {
-        await expectClose(gradient, Float32Array.from(await plain[i]!.data()), 1e-6);
-      }
-    });
-
-    test('Dropout zeroes the given share, scales the rest, and passes gradients alike', async () => {
-      const [rate, count] = [0.3, 20_000];
-      const x = tensor(new Float32Array(count).fill(2));
-      const random = new RandomStream(21);
-      const dropout = new Dropout(rate);
-      const { value, gradients } = valueAndGrad(() => {
-        const y = dropout.forward(x, random);
-        return { loss: sum(y), y };
-      }, [x]);
-      const kept = Array.from(await value.y.data(), (y) => (y === 0 ? 0 : 1));
-      const share = kept.reduce((a, b) => a + b, 0) / count;
-      expect(Math.abs(share - (1 - rate))).toBeLessThan(0.015);
-      const scale = kept.map((keep) => keep / (1 - rate));
-      await expectClose(
-        value.y,
-        Float32Array.from(scale, (s) => 2 * s),
-        1e-6,
-      );
-      await expectClose(gradients[0]!, Float32Array.from(scale), 1e-6);
-      const again = await dropout.forward(x, random).data();
-      expect(Array.from(again, (y) => (y === 0 ? 0 : 1))).not.toEqual(kept);
-      expect(dropout.forward(x)).toBe(x);
-      expect(new Dropout(0).forward(x, random)).toBe(x);
-      expect(() => new Dropout(1)).toThrow('Dropout: rate 1 is not in [0, 1)');
-    });
-
-    test('heads must divide the width', () => {
-      expect(() => new MultiHeadAttention(init, 10, 3)).toThrow(
-        'MultiHeadAttention: width 10 is not a multiple of heads 3',
+  test('gradients of a TransformerBlock agree with finite differences', async () => {
+    const block = new TransformerBlock(init, { width: 8, heads: 2, mlpRatio: 2 });
+    randomise(block, 13);
+    const [x, target] = [14, 15].map((seed) => tensor(normals([2, 5, 8], seed), [2, 5, 8]));
+    const loss = () =>
+      mean(map('square(y - target)', { y: block.forward(x!, { causal: true }), target: target! }));
+    const wrt = [x!, ...block.parameters()];
+    const random = uniformSource(16);
+    const report = await gradCheck(loss, wrt, { directions: 2, random });
+    // A key bias shifts all scores of a query alike: its gradient is zero, and `worst` compares rounding.
+    expect(report.analytic).toHaveLength(2 * wrt.length);
+    report.analytic.forEach((analytic, i) => {
+      expect(Math.abs(analytic - report.numeric[i]!)).toBeLessThan(
+        2e-3 * Math.abs(analytic) + 2e-4,
       );
     });
   });
-}
+
+  describe('cached decoding', () => {
+    const [batch, tokens, width, heads, layers] = [3, 9, 16, 2, 2];
+    let model: Transformer;
+    let x: Float32Array;
+    beforeAll(() => {
+      model = new Transformer(init, { layers, width, heads, finalNorm: true });
+      randomise(model, 17);
+      x = normals([batch, tokens, width], 18);
+    });
+
+    /** Decodes in chunks of the given lengths. */
+    const decode = (values: Float32Array, rows: number, chunks: number[]) =>
+      scope(() => {
+        const input = tensor(values, [rows, tokens, width]);
+        const caches = createKeyValueCache(rows, tokens, width, layers);
+        let start = 0;
+        const outputs = chunks.map((length) => {
+          const chunk = slice(input, { axis: 1, start, end: start + length });
+          const position = tensor([start], [1], 'u32');
+          start += length;
+          return model.step(chunk, caches, position);
+        });
+        return concat(outputs, 1);
+      });
+
+    test.each([[[1, 1, 1, 1, 1, 1, 1, 1, 1]], [[4, 1, 1, 3]], [[9]]])(
+      'by chunks of %j equals the full causal forward',
+      async (chunks) => {
+        const full = scope(() =>
+          model.forward(tensor(x, [batch, tokens, width]), { causal: true }),
+        );
+        await expectClose(decode(x, batch, chunks), Float32Array.from(await full.data()));
+      },
+    );
+
+    test('does not depend on the rest of the batch', async () => {
+      const chunks = Array.from({ length: tokens }, () => 1);
+      const all = Float32Array.from(await decode(x, batch, chunks).data());
+      const size = tokens * width;
+      for (let b = 0; b < batch; b++) {
+        const own = decode(x.slice(b * size, (b + 1) * size), 1, chunks);
+        await expectClose(own, all.slice(b * size, (b + 1) * size), 1e-6);
+      }
+    });
+
+    test('later tokens do not change earlier outputs, to the bit', async () => {
+      const changed = x.slice();
+      changed.fill(3, 5 * width, tokens * width);
+      const run = (values: Float32Array) =>
+        scope(() => model.forward(tensor(values, [batch, tokens, width]), { causal: true }));
+      const [a, b] = [await run(x).data(), await run(changed).data()];
+      expect(b.slice(0, 5 * width)).toEqual(a.slice(0, 5 * width));
+      expect(b.slice(5 * width, 6 * width)).not.toEqual(a.slice(5 * width, 6 * width));
+    });
+
+    test('needs one cache a block', () => {
+      const position = tensor([0], [1], 'u32');
+      const token = tensor(x.slice(0, width), [1, 1, width]);
+      expect(() => model.step(token, createKeyValueCache(1, 1, width, 1), position)).toThrow(
+        'Transformer.step: 1 caches given, one for each of 2 blocks expected',
+      );
+    });
+  });
+
+  test('recomputing blocks gives the same gradients', async () => {
+    const model = new Transformer(init, { layers: 2, width: 8, heads: 2, mlpRatio: 2 });
+    randomise(model, 19);
+    const x = tensor(normals([2, 4, 8], 20), [2, 4, 8]);
+    const gradientsOf = (recompute: boolean) =>
+      valueAndGrad(
+        () => mean(map('y * y', { y: model.forward(x, { causal: true, recompute }) })),
+        model.parameters(),
+      ).gradients;
+    const plain = gradientsOf(false);
+    for (const [i, gradient] of gradientsOf(true).entries()) {
+      await expectClose(gradient, Float32Array.from(await plain[i]!.data()), 1e-6);
+    }
+  });
+
+  test('Dropout zeroes the given share, scales the rest, and passes gradients alike', async () => {
+    const [rate, count] = [0.3, 20_000];
+    const x = tensor(new Float32Array(count).fill(2));
+    const random = new RandomStream(21);
+    const dropout = new Dropout(rate);
+    const { value, gradients } = valueAndGrad(() => {
+      const y = dropout.forward(x, random);
+      return { loss: sum(y), y };
+    }, [x]);
+    const kept = Array.from(await value.y.data()).map((y): number => (y === 0 ? 0 : 1));
+    const share = kept.reduce((a, b) => a + b, 0) / count;
+    expect(Math.abs(share - (1 - rate))).toBeLessThan(0.015);
+    const scale = kept.map((keep) => keep / (1 - rate));
+    await expectClose(value.y, Float32Array.from(scale.map((s) => 2 * s)), 1e-6);
+    await expectClose(gradients[0]!, Float32Array.from(scale), 1e-6);
+    const again = await dropout.forward(x, random).data();
+    expect(Array.from(again).map((y) => (y === 0 ? 0 : 1))).not.toEqual(kept);
+    expect(dropout.forward(x)).toBe(x);
+    expect(new Dropout(0).forward(x, random)).toBe(x);
+    expect(() => new Dropout(1)).toThrow('Dropout: rate 1 is not in [0, 1)');
+  });
+
+  test('heads must divide the width', () => {
+    expect(() => new MultiHeadAttention(init, 10, 3)).toThrow(
+      'MultiHeadAttention: width 10 is not a multiple of heads 3',
+    );
+  });
+});

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -9,8 +9,8 @@ import {
   Transformer,
   type StateDict,
 } from '@farmer/nn';
-import { scope, type Device, type Tensor } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
+import { scope, type Tensor } from '@farmer/tensor';
+import { describeOnDevices } from '../support/devices.ts';
 import { randomise } from '../support/module.ts';
 
 class Tied extends Module {
@@ -34,13 +34,7 @@ class Tied extends Module {
   }
 }
 
-describe('modules and their state', () => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await openDevice({ adapter: process.env.FARMER_TEST_ADAPTER ?? 'lavapipe' });
-  });
-  afterAll(() => device.destroy());
-
+describeOnDevices('modules and their state', (device) => {
   const asMap = (state: StateDict) => new Map(Object.entries(state));
 
   test('parameters are named by path in definition order, shared ones once', () => {
@@ -57,14 +51,14 @@ describe('modules and their state', () => {
   });
 
   test('parameters outlive scopes until dispose', () => {
-    const before = device.memory().liveBlocks;
+    const before = device().memory().liveBlocks;
     let module!: Tied;
     scope(() => {
       module = new Tied(new Init(1));
     });
-    expect(device.memory().liveBlocks).toBe(before + 5);
+    expect(device().memory().liveBlocks).toBe(before + 5);
     module.dispose();
-    expect(device.memory().liveBlocks).toBe(before);
+    expect(device().memory().liveBlocks).toBe(before);
   });
 
   test('the seed and the order of construction fix the initial values', async () => {

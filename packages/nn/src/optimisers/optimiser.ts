@@ -1,0 +1,100 @@
+import {
+  clipScale,
+  globalNorm,
+  map,
+  persist,
+  scope,
+  slice,
+  zeros,
+  type Tensor,
+} from '@farmer/tensor';
+import type { LoadedTensors, StateDict } from '../state-dict.ts';
+import { Moments } from './moments.ts';
+
+export interface OptimiserOptions {
+  /** Default: 0. */
+  readonly weightDecay?: number;
+  /** Which parameters decay. Default: those of rank 2 and more, so neither biases nor norms. */
+  readonly decay?: (name: string, parameter: Tensor) => boolean;
+  /** Scale the gradients down to this norm, taken over all of them, when theirs is greater. Default: never. */
+  readonly clipNorm?: number;
+}
+
+export interface UpdateReport {
+  /** []: the norm of all gradients before clipping. */
+  readonly norm: Tensor;
+  /** [1]: 1, or 0 where the step was skipped because the norm or the loss is not finite. */
+  readonly finite: Tensor;
+}
+
+/**
+ * Changes parameters in place on the device. Learning rate and step number come from `setStep`,
+ * so that a captured `update` can be replayed.
+ */
+export abstract class Optimiser {
+  protected readonly parameters: readonly Tensor[];
+  /** One for each parameter. */
+  protected readonly weightDecay: readonly number[];
+  protected readonly moments: Moments;
+  /** [4], rewritten before each step. */
+  protected readonly scalars: Tensor;
+  readonly #clipNorm: number;
+
+  constructor(
+    parameters: ReadonlyMap<string, Tensor>,
+    momentKinds: readonly string[],
+    options: OptimiserOptions,
+  ) {
+    const { weightDecay = 0, decay = (_, { rank }) => rank >= 2, clipNorm = Infinity } = options;
+    if (parameters.size === 0) throw new Error('an optimiser needs at least one parameter');
+    if (!(clipNorm > 0)) throw new RangeError(`clipNorm ${clipNorm} is not greater than 0`);
+    this.parameters = [...parameters.values()];
+    this.weightDecay = [...parameters].map((entry) => (decay(...entry) ? weightDecay : 0));
+    this.moments = new Moments(parameters, momentKinds);
+    this.scalars = persist(zeros([4], 'f32', this.parameters[0]!.device));
+    this.#clipNorm = clipNorm;
+  }
+
+  /**
+   * Sets what the next `update` uses, from the host.
+   * @param step counted from 1
+   */
+  abstract setStep(learningRate: number, step: number): void;
+
+  /** @param clip [2], from `clipScale` */
+  protected abstract apply(gradients: readonly Tensor[], clip: Tensor): void;
+
+  /**
+   * One step. Leaves everything as it is when the gradients' norm, or the loss if given, is not finite.
+   * @param gradients one for each parameter
+   * @param loss one element
+   */
+  update(gradients: readonly Tensor[], loss?: Tensor): UpdateReport {
+    return scope(() => {
+      const norm = globalNorm(gradients);
+      let clip = clipScale(norm, this.#clipNorm);
+      if (loss) clip = map('clip * usable', { clip, usable: clipScale(loss, Infinity) });
+      this.apply(gradients, clip);
+      return { norm, finite: slice(clip, { axis: 0, start: 1, end: 2 }) };
+    });
+  }
+
+  /** The state beside the parameters; with them and the step number a run continues exactly. */
+  stateDict(): Promise<StateDict> {
+    return this.moments.stateDict();
+  }
+
+  /**
+   * @param source where the values come from, for error messages
+   * @throws StateDictError naming every missing, unexpected or misshapen tensor; nothing is changed then
+   */
+  loadStateDict(tensors: LoadedTensors, source: string): void {
+    this.moments.loadStateDict(tensors, source);
+  }
+
+  /** Frees the state, not the parameters. */
+  dispose(): void {
+    this.moments.dispose();
+    this.scalars.dispose();
+  }
+}

@@ -1,0 +1,31 @@
+import { sgdUpdate, type Tensor } from '@farmer/tensor';
+import { Optimiser, type OptimiserOptions } from './optimiser.ts';
+
+export interface SgdOptions extends OptimiserOptions {
+  /** Default: 0. */
+  readonly momentum?: number;
+}
+
+/** Stochastic gradient descent: v ← momentum · v + gradient + weightDecay · p; p ← p − rate · v. */
+export class Sgd extends Optimiser {
+  readonly #momentum: number;
+
+  constructor(parameters: ReadonlyMap<string, Tensor>, options: SgdOptions = {}) {
+    const { momentum = 0 } = options;
+    super(parameters, momentum === 0 ? [] : ['velocity'], options);
+    this.#momentum = momentum;
+  }
+
+  override setStep(learningRate: number): void {
+    this.scalars.write([learningRate, 0, 0, 0]);
+  }
+
+  protected override apply(gradients: readonly Tensor[], clip: Tensor): void {
+    const { parameters, scalars, weightDecay } = this;
+    const [velocities] = this.moments.arenas;
+    sgdUpdate(
+      { parameters, gradients, velocities, scalars, clip },
+      { momentum: this.#momentum, weightDecay },
+    );
+  }
+}
