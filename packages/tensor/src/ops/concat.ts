@@ -4,7 +4,8 @@ import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { formatShape, normalizeAxis, ShapeError, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { stridedCopy } from '../webgpu/strided-copy.ts';
+import type { StridedCopy } from '../webgpu/strided-copy.ts';
+import { copyKernels } from './copy-kernels.ts';
 import { reshape } from './reshape.ts';
 import { sampleArray } from './sample-array.ts';
 import { slice } from './slice.ts';
@@ -30,25 +31,25 @@ export const concatOp: Op<{ axis: number }> = {
     }
     return [ndarray(shape, data, inputs[0]!.dtype)];
   },
-  kernels: {
-    webgpu(run, { inputs, outputs: [y], params: { axis } }) {
-      const inner = sizeOf(y!.shape.slice(axis + 1));
-      const row = y!.shape[axis]! * inner;
-      let start = 0;
-      for (const input of inputs) {
-        const length = input.shape[axis]! * inner;
-        stridedCopy(run, {
-          lengths: [sizeOf(y!.shape.slice(0, axis)), length],
-          from: input,
-          fromStrides: [length, 1],
-          to: y!,
-          toOffset: start,
-          toStrides: [row, 1],
-        });
-        start += length;
-      }
-    },
-  },
+  kernels: copyKernels(({ inputs, outputs: [y], params: { axis } }) => {
+    const inner = sizeOf(y!.shape.slice(axis + 1));
+    const row = y!.shape[axis]! * inner;
+    const copies: StridedCopy[] = [];
+    let start = 0;
+    for (const input of inputs) {
+      const length = input.shape[axis]! * inner;
+      copies.push({
+        lengths: [sizeOf(y!.shape.slice(0, axis)), length],
+        from: input,
+        fromStrides: [length, 1],
+        to: y!,
+        toOffset: start,
+        toStrides: [row, 1],
+      });
+      start += length;
+    }
+    return copies;
+  }),
   vjp({ inputs, params: { axis }, gradients: [gradient], needed }) {
     let end = 0;
     return inputs.map(({ shape }, i) => {

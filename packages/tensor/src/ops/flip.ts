@@ -4,7 +4,7 @@ import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { normalizeAxis, sizeOf, stridesOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { stridedCopy } from '../webgpu/strided-copy.ts';
+import { copyKernels } from './copy-kernels.ts';
 import { sampleArray } from './sample-array.ts';
 
 /** Reverses the order along one axis. */
@@ -23,21 +23,21 @@ export const flipOp: Op<{ axis: number }> = {
     };
     return [ndarrayOf(shape, value, dtype)];
   },
-  kernels: {
-    webgpu(run, { inputs: [x], outputs: [y], params: { axis } }) {
-      // Three axes: outside, reversed, inside.
-      const [length, inner] = [x!.shape[axis]!, sizeOf(x!.shape.slice(axis + 1))];
-      const lengths = [sizeOf(x!.shape.slice(0, axis)), length, inner];
-      stridedCopy(run, {
+  kernels: copyKernels(({ inputs: [x], outputs: [y], params: { axis } }) => {
+    // Three axes: outside, reversed, inside.
+    const [length, inner] = [x!.shape[axis]!, sizeOf(x!.shape.slice(axis + 1))];
+    const lengths = [sizeOf(x!.shape.slice(0, axis)), length, inner];
+    return [
+      {
         lengths,
         from: x!,
         fromOffset: (length - 1) * inner,
         fromStrides: [length * inner, -inner, 1],
         to: y!,
         toStrides: stridesOf(lengths),
-      });
-    },
-  },
+      },
+    ];
+  }),
   vjp: ({ params: { axis }, gradients: [gradient] }) => [gradient ? flip(gradient, axis) : null],
   sample(random) {
     const x = sampleArray(random, random.integer(1, 6));

@@ -4,7 +4,7 @@ import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { formatShape, normalizeAxis, ShapeError, stridesOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { stridedCopy } from '../webgpu/strided-copy.ts';
+import { copyKernels } from './copy-kernels.ts';
 import { sampleArray } from './sample-array.ts';
 
 /** Output axis k is input axis `axes[k]`. */
@@ -30,18 +30,18 @@ export const permuteOp: Op<{ axes: readonly number[] }> = {
     };
     return [ndarrayOf(shape, value, x!.dtype)];
   },
-  kernels: {
-    webgpu(run, { inputs: [x], outputs: [y], params: { axes } }) {
-      const strides = stridesOf(x!.shape);
-      stridedCopy(run, {
+  kernels: copyKernels(({ inputs: [x], outputs: [y], params: { axes } }) => {
+    const strides = stridesOf(x!.shape);
+    return [
+      {
         lengths: y!.shape,
         from: x!,
         fromStrides: axes.map((axis) => strides[axis]!),
         to: y!,
         toStrides: stridesOf(y!.shape),
-      });
-    },
-  },
+      },
+    ];
+  }),
   vjp({ params: { axes }, gradients: [gradient] }) {
     if (!gradient) return [null];
     const inverse = new Array<number>(axes.length);

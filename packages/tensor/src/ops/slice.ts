@@ -4,7 +4,7 @@ import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { formatShape, normalizeAxis, ShapeError, stridesOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { stridedCopy } from '../webgpu/strided-copy.ts';
+import { copyKernels } from './copy-kernels.ts';
 import { pad } from './pad.ts';
 import { sampleArray } from './sample-array.ts';
 
@@ -36,18 +36,18 @@ export const sliceOp: Op<{ starts: readonly number[]; shape: Shape }> = {
     };
     return [ndarrayOf(shape, value, x!.dtype)];
   },
-  kernels: {
-    webgpu(run, { inputs: [x], outputs: [y], params: { starts, shape } }) {
-      stridedCopy(run, {
+  kernels: copyKernels(({ inputs: [x], outputs: [y], params: { starts, shape } }) => {
+    return [
+      {
         lengths: shape,
         from: x!,
         fromOffset: indexOf(starts, x!.shape),
         fromStrides: stridesOf(x!.shape),
         to: y!,
         toStrides: stridesOf(shape),
-      });
-    },
-  },
+      },
+    ];
+  }),
   vjp({ inputs: [x], params: { starts, shape }, gradients: [gradient] }) {
     if (!gradient) return [null];
     const around = shape.map((length, axis) => {

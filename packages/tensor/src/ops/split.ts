@@ -4,7 +4,8 @@ import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { formatShape, normalizeAxis, ShapeError, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { stridedCopy } from '../webgpu/strided-copy.ts';
+import type { StridedCopy } from '../webgpu/strided-copy.ts';
+import { copyKernels } from './copy-kernels.ts';
 import { concat } from './concat.ts';
 import { zeros } from './fill.ts';
 import { sampleArray } from './sample-array.ts';
@@ -38,25 +39,25 @@ export const splitOp: Op<{ axis: number; sizes: readonly number[] }> = {
       return ndarrayOf(shape, value, x!.dtype);
     });
   },
-  kernels: {
-    webgpu(run, { inputs: [x], outputs, params: { axis } }) {
-      const inner = sizeOf(x!.shape.slice(axis + 1));
-      const row = x!.shape[axis]! * inner;
-      let start = 0;
-      for (const output of outputs) {
-        const length = output.shape[axis]! * inner;
-        stridedCopy(run, {
-          lengths: [sizeOf(x!.shape.slice(0, axis)), length],
-          from: x!,
-          fromOffset: start,
-          fromStrides: [row, 1],
-          to: output,
-          toStrides: [length, 1],
-        });
-        start += length;
-      }
-    },
-  },
+  kernels: copyKernels(({ inputs: [x], outputs, params: { axis } }) => {
+    const inner = sizeOf(x!.shape.slice(axis + 1));
+    const row = x!.shape[axis]! * inner;
+    const copies: StridedCopy[] = [];
+    let start = 0;
+    for (const output of outputs) {
+      const length = output.shape[axis]! * inner;
+      copies.push({
+        lengths: [sizeOf(x!.shape.slice(0, axis)), length],
+        from: x!,
+        fromOffset: start,
+        fromStrides: [row, 1],
+        to: output,
+        toStrides: [length, 1],
+      });
+      start += length;
+    }
+    return copies;
+  }),
   vjp({ inputs: [x], outputs, params: { axis }, gradients }) {
     if (gradients.every((gradient) => gradient === null)) return [null];
     const parts = outputs.map(

@@ -1,0 +1,18 @@
+import { stridedCopy as copyOnCpu } from '../cpu/strided-copy.ts';
+import type { Op } from '../op.ts';
+import type { Tensor } from '../tensor.ts';
+import { stridedCopy, type StridedCopy } from '../webgpu/strided-copy.ts';
+
+/** The kernels of an op that only moves elements, from the copies that it consists of. */
+export function copyKernels<P>(
+  copiesOf: (call: {
+    inputs: readonly Tensor[];
+    outputs: readonly Tensor[];
+    params: P;
+  }) => StridedCopy[],
+): NonNullable<Op<P>['kernels']> {
+  return {
+    webgpu: (run, call) => copiesOf(call).forEach((copy) => stridedCopy(run, copy)),
+    cpu: (run, call) => copiesOf(call).forEach((copy) => copyOnCpu(run, copy)),
+  };
+}
