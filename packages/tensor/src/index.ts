@@ -41,6 +41,7 @@ export type { MixtureOptions } from './ops/gaussian-mixture.ts';
 export { iota } from './ops/iota.ts';
 export { layerNorm } from './ops/layer-norm.ts';
 export { map, mapMany } from './ops/map.ts';
+export { mapReduce } from './ops/map-reduce.ts';
 export { matmul } from './ops/matmul.ts';
 export type { MatmulOptions } from './ops/matmul.ts';
 export { oneHot } from './ops/one-hot.ts';

@@ -16,6 +16,7 @@ import { gaussianMixtureBackwardOp, gaussianMixtureOp } from './gaussian-mixture
 import { clipScaleOp, globalNormOp } from './global-norm.ts';
 import { iotaOp } from './iota.ts';
 import { layerNormGradientOp, layerNormOp } from './layer-norm.ts';
+import { mapReduceOp } from './map-reduce.ts';
 import { mapOp } from './map.ts';
 import { matmulOp } from './matmul.ts';
 import { oneHotOp } from './one-hot.ts';
@@ -26,7 +27,7 @@ import { logSumExpOp, maxOp, meanOp, minOp, sumOp } from './reduce.ts';
 import { reshapeOp } from './reshape.ts';
 import { rmsNormGradientOp, rmsNormOp } from './rms-norm.ts';
 import { sampleGaussianMixtureOp } from './sample-gaussian-mixture.ts';
-import { sgdOp } from './sgd.ts';
+import { sgdMomentumOp, sgdOp } from './sgd.ts';
 import { sliceOp } from './slice.ts';
 import { logSoftmaxGradientOp, logSoftmaxOp, softmaxGradientOp, softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
@@ -61,6 +62,7 @@ export const registry: readonly Op<unknown>[] = [
   logSoftmaxOp,
   logSumExpOp,
   mapOp,
+  mapReduceOp,
   matmulOp,
   maxOp,
   meanOp,
@@ -77,8 +79,8 @@ export const registry: readonly Op<unknown>[] = [
   sampleGaussianMixtureOp,
   scatterAddAlongAxisOp,
   scatterAddOp,
-  sgdOp(7, false),
-  sgdOp(7, true),
+  sgdOp(7),
+  sgdMomentumOp(7),
   sliceOp,
   softmaxGradientOp,
   softmaxOp,

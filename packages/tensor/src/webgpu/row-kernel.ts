@@ -44,6 +44,8 @@ export function rowKernels(options: {
   reductions: readonly RowReduction[];
   bindings: Readonly<Record<string, `${Access} ${ElementType | 'row'}`>>;
   uniforms?: Readonly<Record<string, UniformType>>;
+  /** WGSL functions that the body calls. */
+  helpers?: (T: RowBody['T']) => string;
   body: (pieces: RowBody) => string;
 }): RowKernelFactory {
   const make = memoizeKernel((lanes: number, subgroup: number, width: number) => {
@@ -65,7 +67,7 @@ export function rowKernels(options: {
       enable: enableSubgroups(team),
       bindings: Object.fromEntries(bindings) as Kernel['bindings'],
       uniforms: { rows: 'u32', groups: 'u32', ...options.uniforms },
-      code: `${rowFunctions(team, options.reductions)}
+      code: `${rowFunctions(team, options.reductions)}${options.helpers?.(T) ?? ''}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = linear_workgroup(w, n);
