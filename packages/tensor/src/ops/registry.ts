@@ -3,6 +3,7 @@ import { addAssignOp } from './add-assign.ts';
 import { adamwOp } from './adamw.ts';
 import { affineFlowBackwardOp, affineFlowOp } from './affine-flow.ts';
 import { argmaxOp } from './argmax.ts';
+import { assignOp } from './assign.ts';
 import { attentionBackwardOp } from './attention-backward.ts';
 import { attentionOp } from './attention.ts';
 import { cacheWriteOp } from './cache-write.ts';
@@ -41,6 +42,7 @@ export const registry: readonly Op<unknown>[] = [
   affineFlowBackwardOp,
   affineFlowOp,
   argmaxOp,
+  assignOp,
   attentionBackwardOp,
   attentionOp,
   cacheWriteOp,

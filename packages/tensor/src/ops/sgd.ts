@@ -13,13 +13,20 @@ export interface SgdParams {
   readonly weightDecay: readonly number[];
 }
 
-const ops = new Map<string, Op<SgdParams>>();
+const plain = new Map<number, Op<SgdParams>>();
+const withMomentum = new Map<number, Op<SgdParams>>();
 
-/** The SGD step of `count` parameters: inputs are scalars, clip, parameters, gradients and, for momentum, velocities. */
-export function sgdOp(count: number, hasVelocities: boolean): Op<SgdParams> {
-  const key = `${count} ${hasVelocities}`;
-  let op = ops.get(key);
-  if (!op) ops.set(key, (op = makeSgdOp(count, hasVelocities)));
+/** The SGD step of `count` parameters: inputs are scalars, clip, parameters and gradients. */
+export function sgdOp(count: number): Op<SgdParams> {
+  let op = plain.get(count);
+  if (!op) plain.set(count, (op = makeSgdOp(count, false)));
+  return op;
+}
+
+/** The same with momentum: a further input is the arena of velocities. */
+export function sgdMomentumOp(count: number): Op<SgdParams> {
+  let op = withMomentum.get(count);
+  if (!op) withMomentum.set(count, (op = makeSgdOp(count, true)));
   return op;
 }
 
@@ -93,6 +100,8 @@ export function sgdUpdate(
   params: SgdParams,
 ): void {
   const { parameters, gradients, velocities, scalars, clip } = state;
-  const inputs = [scalars, clip, ...parameters, ...gradients, ...(velocities ? [velocities] : [])];
-  apply(sgdOp(parameters.length, velocities !== undefined), inputs, params);
+  const inputs = [scalars, clip, ...parameters, ...gradients];
+  const count = parameters.length;
+  if (velocities) apply(sgdMomentumOp(count), [...inputs, velocities], params);
+  else apply(sgdOp(count), inputs, params);
 }

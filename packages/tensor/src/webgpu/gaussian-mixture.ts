@@ -103,8 +103,8 @@ ${mainFunction(`
   }),
 );
 
-const tile = 4;
-const tiled = (line: (v: number) => string) =>
+const sharedTile = 4;
+const tiled = (tile: number, line: (v: number) => string) =>
   Array.from({ length: tile }, (_, v) => line(v)).join('\n    ');
 
 /** component[g, i, k] from prepared components. */
@@ -124,11 +124,12 @@ ${mainFunction(`
   let k = id % u.components;
   let rest = id / u.components;
   let group = rest / u.tiles;
-  let first = (rest % u.tiles) * ${tile}u;
+  let first = (rest % u.tiles) * ${sharedTile}u;
   let means = means_of(group, k);
   let own = group * u.components + k;
   // Past the last value, invocations repeat it.
   ${tiled(
+    sharedTile,
     (v) => `let z${v} = (group * u.values + min(first + ${v}u, u.values - 1u)) * u.width;
     var squares${v} = T(0);`,
   )}
@@ -136,6 +137,7 @@ ${mainFunction(`
     let mean = head[means + j];
     let inverse = inverses[own * u.width + j];
     ${tiled(
+      sharedTile,
       (v) => `let deviation${v} = (z[z${v} + j] - mean) * inverse;
     squares${v} += deviation${v} * deviation${v};`,
     )}
@@ -143,6 +145,7 @@ ${mainFunction(`
   let offset = offsets[own];
   let row = group * u.values + first;
   ${tiled(
+    sharedTile,
     (v) => `if (first + ${v}u < u.values) {
       component[(row + ${v}u) * u.components + k] = offset - 0.5 * total(squares${v});
     }`,
@@ -225,7 +228,7 @@ export const gaussianMixtureKernel: WebGpuKernel<MixtureParams> = (
     const offsets = run.temporary(perHead * 4);
     const prepared = [head!, head!, inverses, offsets];
     run.dispatch(prepareKernel(width), prepared, [perHead, ...uniforms], grid(perHead));
-    const tiles = Math.ceil(values / tile);
+    const tiles = Math.ceil(values / sharedTile);
     const count = perHead * tiles;
     run.dispatch(
       sharedKernel(width),
@@ -325,7 +328,7 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
 );
 
 /** dz = Σ_k w_k (mean − z) / std², one invocation a channel of up to four values. */
-const valueGradientKernel = memoizeKernel((width: number) =>
+const valueGradientKernel = memoizeKernel((width: number, tile: number) =>
   kernel({
     name: 'gaussianMixtureValueGradient',
     bindings: {
@@ -343,6 +346,7 @@ ${mainFunction(`
   let group = rest / u.tiles;
   let first = (rest % u.tiles) * ${tile}u;
   ${tiled(
+    tile,
     (v) => `let row${v} = group * u.values + min(first + ${v}u, u.values - 1u);
     let z${v} = z[row${v} * u.width + j];
     var sum${v} = T(0);`,
@@ -350,9 +354,9 @@ ${mainFunction(`
   for (var k = 0u; k < u.components; k++) {
     let mean = head[means_of(group, k) + j];
     let inverse_variance = precisions[(group * u.components + k) * u.width + j];
-    ${tiled((v) => `sum${v} += weights[row${v} * u.components + k] * (mean - z${v}) * inverse_variance;`)}
+    ${tiled(tile, (v) => `sum${v} += weights[row${v} * u.components + k] * (mean - z${v}) * inverse_variance;`)}
   }
-  ${tiled((v) => `if (first + ${v}u < u.values) { dz[row${v} * u.width + j] = sum${v}; }`)}`)}`,
+  ${tiled(tile, (v) => `if (first + ${v}u < u.values) { dz[row${v} * u.width + j] = sum${v}; }`)}`)}`,
   }),
 );
 
@@ -380,10 +384,11 @@ export const gaussianMixtureBackwardKernel: WebGpuKernel<MixtureParams> = (
     [groups, components, components * (1 + 2 * channels), params.logitScale],
     linearGrid(rowWorkgroups(groups, lanes)),
   );
+  const tile = values === 1 ? 1 : sharedTile;
   const tiles = Math.ceil(values / tile);
   const count = (groups * tiles * channels) / width;
   run.dispatch(
-    valueGradientKernel(width),
+    valueGradientKernel(width, tile),
     [z!, head!, precisions, weights!, dz!],
     [count, values, tiles, ...uniforms],
     grid(count),
