@@ -5,6 +5,7 @@ import {
   crossEntropy,
   logSoftmax,
   logSumExp,
+  mapReduce,
   max,
   mean,
   min,
@@ -102,6 +103,26 @@ for (const adapter of ['lavapipe', 'swiftshader']) {
         const inner = await values(() => along(x, { axis: 0 }));
         [a, d, b, e, c, f].forEach((value, i) => expect(inner[i]).toBeCloseTo(value!, 5));
       }
+    });
+
+    test('mapReduce ignores the order and presence of unused inputs, and reduces long rows', async () => {
+      const x = make(
+        Float32Array.from({ length: 40000 }, (_, i) => (i % 2 ? 1 : -1)),
+        [2, 20000],
+      );
+      const unused = make([0, 0], [2, 1]);
+      const options = { reduce: 'sum' } as const;
+      expect(await values(() => mapReduce('x * x', { unused, x }, options))).toEqual([
+        20000, 20000,
+      ]);
+      const short = make([1, 2, 3, 4], [1, 4]);
+      const wide = make([0, 0, 0, 0, 0, 0, 0, 0], [2, 4]);
+      expect(await values(() => mapReduce('x * k', { x: short, wide, k: 2 }, options))).toEqual([
+        20, 20,
+      ]);
+      expect(() => mapReduce('x', { x: short }, { reduce: 'sum', axis: 0 })).toThrow(
+        'mapReduce: reduces the last axis only, not axis 0 of [1, 4]',
+      );
     });
 
     test('softmax gives masked entries 0', async () => {

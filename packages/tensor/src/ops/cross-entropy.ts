@@ -124,6 +124,9 @@ function checkLabels(op: string, logits: TensorSpec, labels: TensorSpec): void {
 function sampleLogits(random: SampleRandom): NdArray[] {
   const rows = random.pick([
     () => random.shape(random.integer(0, 3), 9),
+    () => random.shape(random.integer(0, 3), 9),
+    () => [random.integer(30, 90)],
+    () => [random.integer(30, 90)],
     () => [65536 + random.integer(0, 9)],
   ])();
   const classes = rows[0]! > 65535 ? random.integer(1, 4) : random.length(129);

@@ -119,6 +119,9 @@ function sampleMapReduce(random: SampleRandom): Sample<MapReduceParams> {
   const rank = random.integer(1, 4);
   const shape = random.pick([
     () => random.shape(rank, 9),
+    () => random.shape(rank, 9),
+    () => random.shape(rank, 9),
+    () => [random.integer(1, 40), random.length(257)],
     () => [random.integer(1, 40), random.length(257)],
     () => [65536 + random.integer(0, 9), 3],
   ])();

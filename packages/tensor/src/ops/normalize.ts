@@ -146,6 +146,8 @@ function referenceGradient(
 function sampleNorm(random: SampleRandom, parameters: number): Sample<NormParams> {
   const shape = random.pick([
     () => random.shape(random.integer(1, 4), 9),
+    () => random.shape(random.integer(1, 4), 9),
+    () => random.shape(random.integer(1, 3), 17),
     () => [random.integer(1, 300), random.pick([3, 31, 64, 192])],
     () => [3, 2 * random.integer(1100, 2000)],
     () => [65536 + random.integer(0, 9), 2],

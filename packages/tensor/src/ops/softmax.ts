@@ -1,4 +1,12 @@
 import { apply1 } from '../apply.ts';
+import type { CpuKernel } from '../cpu/kernel.ts';
+import { runRowKernel, type RowKernel } from '../cpu/rows.ts';
+import {
+  logSoftmaxGradientKernel,
+  logSoftmaxKernel,
+  softmaxGradientKernel,
+  softmaxKernel,
+} from '../cpu/softmax.ts';
 import type { Op } from '../op.ts';
 import { mapRows, referenceLogSumExp, rowsOf } from '../reference-rows.ts';
 import { ndarray, type NdArray } from '../reference.ts';
@@ -21,9 +29,19 @@ function rowwise(kernels: RowKernelFactory): WebGpuKernel<NoParams> {
     runRows(run, kernels, rowsOf(outputs[0]!.shape), [...inputs, ...outputs]);
 }
 
+function rowwiseOnCpu(kernel: RowKernel): CpuKernel<NoParams> {
+  return (run, { inputs, outputs }) => {
+    const rows = rowsOf(outputs[0]!.shape);
+    const blocks = [...inputs, ...outputs].map((tensor) => [tensor, rows.length] as const);
+    runRowKernel(run, kernel, rows, blocks);
+  };
+}
+
 function sampleRows(random: SampleRandom): NdArray {
   const shape = random.pick([
     () => random.shape(random.integer(1, 4), 9),
+    () => random.shape(random.integer(1, 4), 9),
+    () => random.shape(random.integer(1, 3), 33),
     () => [random.integer(1, 70), random.length(257)],
     () => [2, random.integer(2000, 5000)],
     () => [65536 + random.integer(0, 9), 3],
@@ -57,7 +75,10 @@ export const softmaxOp: Op<NoParams> = {
       return row.map((value) => Math.exp(value - lse));
     }),
   ],
-  kernels: { webgpu: rowwise(forward('softmax', 'y[at] = y[at] / whole;')) },
+  kernels: {
+    webgpu: rowwise(forward('softmax', 'y[at] = y[at] / whole;')),
+    cpu: rowwiseOnCpu(softmaxKernel),
+  },
   vjp: ({ outputs: [y], gradients: [g] }) => [g ? apply1(softmaxGradientOp, [y!, g], {}) : null],
   sample: (random) => ({ inputs: [sampleRows(random)], params: {} }),
 };
@@ -74,6 +95,7 @@ export const logSoftmaxOp: Op<NoParams> = {
   ],
   kernels: {
     webgpu: rowwise(forward('log-softmax', 'y[at] = (x[at] - T(shift)) - T(log(whole));')),
+    cpu: rowwiseOnCpu(logSoftmaxKernel),
   },
   vjp: ({ outputs: [y], gradients: [g] }) => [g ? apply1(logSoftmaxGradientOp, [y!, g], {}) : null],
   sample: (random) => ({ inputs: [sampleRows(random)], params: {} }),
@@ -103,6 +125,7 @@ export const softmaxGradientOp: Op<NoParams> = {
   ],
   kernels: {
     webgpu: rowwise(backward('softmax-gradient', 'y[at] * g[at]', 'y[at] * (g[at] - whole)')),
+    cpu: rowwiseOnCpu(softmaxGradientKernel),
   },
   sample: (random) => sampleGradient(random, (value) => Math.exp(value)),
 };
@@ -119,6 +142,7 @@ export const logSoftmaxGradientOp: Op<NoParams> = {
   ],
   kernels: {
     webgpu: rowwise(backward('log-softmax-gradient', 'g[at]', 'g[at] - exp(y[at]) * whole')),
+    cpu: rowwiseOnCpu(logSoftmaxGradientKernel),
   },
   sample: (random) => sampleGradient(random, (value) => value),
 };
