@@ -1,7 +1,7 @@
 import type { Storage } from '../device.ts';
 import { bytesPerElement, type DType } from '../dtype.ts';
 import type { Tensor } from '../tensor.ts';
-import { identityOf, type Reduction, type ReductionShape } from '../webgpu/reduce.ts';
+import { identityOf, type Reduction, type ReductionShape } from '../reduction.ts';
 import { floatWord } from './command-list.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { exp, log } from './math.ts';

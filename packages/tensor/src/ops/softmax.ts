@@ -32,7 +32,7 @@ function rowwise(kernels: RowKernelFactory): WebGpuKernel<NoParams> {
 function rowwiseOnCpu(kernel: RowKernel): CpuKernel<NoParams> {
   return (run, { inputs, outputs }) => {
     const rows = rowsOf(outputs[0]!.shape);
-    const blocks = [...inputs, ...outputs].map((tensor) => [tensor, rows.length] as const);
+    const blocks = [...inputs, ...outputs].map((tensor) => [tensor, rows[1]] as const);
     runRowKernel(run, kernel, rows, blocks);
   };
 }

@@ -1,0 +1,143 @@
+import type { Storage } from '../device.ts';
+import type { Tensor } from '../tensor.ts';
+import { floatWord } from './command-list.ts';
+import { pointerOf, type CpuKernelRun } from './kernel.ts';
+import { storeLanes } from './pointwise/primitives.ts';
+import {
+  F32x4,
+  I32x4,
+  ModuleBuilder,
+  readWords,
+  type FunctionBuilder,
+  type I32,
+} from './wasm/index.ts';
+
+const elementsPerTask = 8192;
+
+/** Four neighbouring elements of the current row. */
+export interface RowElements {
+  load(binding: string): F32x4;
+  store(binding: string, value: F32x4): void;
+}
+
+/** One row of float32 bindings, in a kernel that does some rows a task. */
+export interface Row {
+  readonly f: FunctionBuilder;
+  /** A parameter of the kernel, in all lanes. */
+  uniform(name: string): F32x4;
+  /** Runs `body` over the row. */
+  each(body: (elements: RowElements) => void): void;
+  /** The sum or maximum of `value` over the row, in all lanes. */
+  fold(kind: 'sum' | 'max', value: (elements: RowElements) => F32x4): F32x4;
+  /** Writes one element for the row into a binding of one element a row. */
+  storeScalar(binding: string, value: F32x4): void;
+}
+
+export interface RowKernel {
+  readonly name: string;
+  readonly bindings: readonly string[];
+  /** Float parameters. */
+  readonly uniforms?: readonly string[];
+  readonly body: (row: Row) => void;
+}
+
+/** A block and the number of elements from one row to the next; 0 for one row that all share. */
+export type RowBinding = readonly [block: Tensor | Storage, rowStride: number];
+
+/** Runs a row kernel over `count` rows of `length` elements; blocks and uniforms in the kernel's order. */
+export function runRowKernel(
+  run: CpuKernelRun,
+  kernel: RowKernel,
+  [count, length]: readonly [count: number, length: number],
+  blocks: readonly RowBinding[],
+  uniforms: readonly number[] = [],
+): void {
+  const rowsPerTask = Math.max(1, Math.floor(elementsPerTask / Math.max(1, length)));
+  run.execute({
+    key: `rows ${kernel.name}`,
+    build: () => rowModule(kernel),
+    words: [
+      ...[count, length, rowsPerTask],
+      ...blocks.flatMap(([block, stride]) => [pointerOf(block), 4 * stride]),
+      ...uniforms.map(floatWord),
+    ],
+    taskCount: Math.ceil(count / rowsPerTask),
+  });
+}
+
+function rowModule({ bindings, uniforms = [], body }: RowKernel): ModuleBuilder {
+  const module = new ModuleBuilder();
+  module.kernel((f, args, task) => {
+    const w = readWords(f, args, ['count', 'length', 'rowsPerTask']);
+    const wordAt = (i: number): I32 => f.i32(args, 4 * i);
+    const strides = bindings.map((_, i) => f.let(wordAt(4 + 2 * i)));
+    const row = f.let(task.mul(w.rowsPerTask));
+    const end = f.let(row.add(w.rowsPerTask).min(w.count));
+    const pointers = bindings.map((_, i) => f.let(wordAt(3 + 2 * i).add(row.mul(strides[i]!))));
+    const splats = uniforms.map((_, i) => f.let(f.splat(args, 4 * (3 + 2 * bindings.length + i))));
+    const pointerTo = (binding: string): I32 => pointers[bindings.indexOf(binding)]!;
+    const bytes = f.let(w.length.shl(2));
+    f.while(row.lt(end), () => {
+      body({
+        f,
+        uniform: (name) => splats[uniforms.indexOf(name)]!,
+        each: (visit) => eachVector(f, pointerTo, bytes, visit),
+        fold: (kind, value) => foldRow(f, pointerTo, bytes, kind, value),
+        storeScalar: (binding, value) => f.store(pointerTo(binding), value.lane(0)),
+      });
+      pointers.forEach((pointer, i) => f.set(pointer, pointer.add(strides[i]!)));
+      f.set(row, row.add(1));
+    });
+  });
+  return module;
+}
+
+function eachVector(
+  f: FunctionBuilder,
+  pointerTo: (binding: string) => I32,
+  bytes: I32,
+  visit: (elements: RowElements) => void,
+): void {
+  const offset = f.let(bytes.sub(bytes));
+  f.while(offset.lt(bytes), () => {
+    const left = f.let(bytes.sub(offset));
+    visit({
+      load: (binding) => f.let(f.f32x4(pointerTo(binding).add(offset))),
+      store: (binding, value) =>
+        storeLanes(f, f.let(pointerTo(binding).add(offset)), left, f.let(value)),
+    });
+    f.set(offset, offset.add(16));
+  });
+}
+
+/** Lanes beyond the row's end count as the fold's identity. */
+function foldRow(
+  f: FunctionBuilder,
+  pointerTo: (binding: string) => I32,
+  bytes: I32,
+  kind: 'sum' | 'max',
+  value: (elements: RowElements) => F32x4,
+): F32x4 {
+  const identity = kind === 'sum' ? 0 : -Infinity;
+  const combine = (a: F32x4, b: F32x4): F32x4 => (kind === 'sum' ? a.add(b) : a.max(b));
+  const total = f.let(F32x4.of(identity));
+  const offset = f.let(bytes.sub(bytes));
+  const add = (keep: (x: F32x4) => F32x4): void => {
+    const elements: RowElements = {
+      load: (binding) => f.let(f.f32x4(pointerTo(binding).add(offset))),
+      store: () => {
+        throw new Error('row kernel: a fold does not store; use each');
+      },
+    };
+    f.set(total, combine(total, keep(value(elements))));
+    f.set(offset, offset.add(16));
+  };
+  f.while(offset.add(16).le(bytes), () => add((x) => x));
+  f.if(offset.lt(bytes), () => {
+    const inside = I32x4.lanes([0, 1, 2, 3]).lt(bytes.sub(offset).shr(2).splat());
+    const mask = f.let(inside);
+    add((x) => mask.select(x, identity));
+  });
+  const pairs = f.let(combine(total, total.shuffle(total, [2, 3, 0, 1])));
+  return f.let(combine(pairs, pairs.shuffle(pairs, [1, 0, 3, 2])));
+}
