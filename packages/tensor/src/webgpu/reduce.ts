@@ -1,33 +1,10 @@
 import type { Storage } from '../device.ts';
 import { bytesPerElement, type DType } from '../dtype.ts';
+import { identityOf, type Reduction, type ReductionShape } from '../reduction.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type Kernel, type KernelRun } from './kernel.ts';
-import {
-  combine,
-  enableSubgroups,
-  horizontal,
-  prefersTeam,
-  rowFunctions,
-  rowTeam,
-  type RowReduction,
-} from './rows.ts';
-
-export type Reduction = RowReduction | 'mean' | 'logSumExp';
-
-/** A reduction of the middle axis of [outer, length, inner]. */
-export interface ReductionShape {
-  readonly outer: number;
-  readonly length: number;
-  readonly inner: number;
-}
-
-/** The value of a reduction over nothing. */
-export function identityOf(reduction: Reduction, dtype: DType): number {
-  if (reduction === 'sum' || reduction === 'mean') return 0;
-  const lowest = { f32: -Infinity, i32: -(2 ** 31), u32: 0 }[dtype];
-  const highest = { f32: Infinity, i32: 2 ** 31 - 1, u32: 2 ** 32 - 1 }[dtype];
-  return reduction === 'min' ? highest : lowest;
-}
+import { linearGrid, type KernelRun } from './kernel.ts';
+import { columnKernel, rowKernel, workgroupSize } from './reduce-kernels.ts';
+import { prefersTeam, rowTeam } from './rows.ts';
 
 /**
  * Reduces the middle axis. Long axes are cut into chunks that run in parallel and whose results are reduced again:
@@ -113,100 +90,3 @@ const reduceColumns: Pass = (run, kind, dtype, shape, chunk, chunks, x, y, scale
   const grid = linearGrid(Math.ceil(count / workgroupSize));
   run.dispatch(made, [x, y], [...sizes, identityOf(kind, dtype), scale], grid);
 };
-
-const workgroupSize = 64;
-const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
-const elementType = (dtype: DType, width: number) => (width === 4 ? vec4Of[dtype] : dtype);
-
-/** What the loop over the elements combines, and the final value. */
-function stepsOf(reduction: Reduction): { first: RowReduction; finish: (value: string) => string } {
-  if (reduction === 'mean') return { first: 'sum', finish: (value) => `${value} * u.scale` };
-  if (reduction === 'logSumExp') return { first: 'max', finish: (value) => value };
-  return { first: reduction, finish: (value) => value };
-}
-
-const rowKernel = memoizeKernel(
-  (reduction: Reduction, dtype: DType, width: number, lanes: number, subgroup: number): Kernel => {
-    const T = elementType(dtype, width);
-    const team = { lanes, subgroup };
-    const { first, finish } = stepsOf(reduction);
-    const isLse = reduction === 'logSumExp';
-    const loop = (body: string) =>
-      `for (var i = begin + lane; i < end; i += ${lanes}u) { ${body} }`;
-    // log Σ exp(x) = m + log Σ exp(x - m), m = max x
-    const sumOfExponentials = `
-  let shift = select(0.0, result, abs(result) <= 3.4e38);
-  var total = ${T}(0);
-  ${loop(`total += exp(x[i] - ${T}(shift));`)}
-  result = select(result, result + log(row_sum(${horizontal('sum', 'total', width)}, lane)), abs(result) <= 3.4e38);`;
-    return kernel({
-      name: `reduce-rows-${reduction}`,
-      enable: enableSubgroups(team),
-      bindings: { x: `read ${T}`, y: `write ${dtype}` },
-      uniforms: {
-        count: 'u32',
-        length: 'u32',
-        chunk: 'u32',
-        chunks: 'u32',
-        identity: dtype,
-        scale: 'f32',
-      },
-      code: `${rowFunctions(team, isLse ? ['max', 'sum'] : [first], dtype)}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let group = linear_workgroup(w, n);
-  if (group >= u.count) { return; }
-  let row = group / u.chunks;
-  let begin = row * u.length + (group % u.chunks) * u.chunk;
-  let end = min(begin + u.chunk, (row + 1u) * u.length);
-  var value = ${T}(u.identity);
-  ${loop(`value = ${combine(first, 'value', 'x[i]')};`)}
-  var result = row_${first}(${horizontal(first, 'value', width)}, lane);
-  ${isLse ? sumOfExponentials : ''}
-  if (lane == 0u) { y[group] = ${finish('result')}; }
-}`,
-    });
-  },
-);
-
-const columnKernel = memoizeKernel((reduction: Reduction, dtype: DType, width: number): Kernel => {
-  const T = elementType(dtype, width);
-  const { first, finish } = stepsOf(reduction);
-  const loop = (body: string) =>
-    `for (var r = begin; r < end; r++) { let value = x[start + r * u.columns]; ${body} }`;
-  const sumOfExponentials = `
-  let finite = abs(result) <= ${T}(3.4e38);
-  let shift = select(${T}(0), result, finite);
-  var total = ${T}(0);
-  ${loop('total += exp(value - shift);')}
-  result = select(result, result + log(total), finite);`;
-  return kernel({
-    name: `reduce-columns-${reduction}`,
-    bindings: { x: `read ${T}`, y: `write ${T}` },
-    uniforms: {
-      count: 'u32',
-      length: 'u32',
-      chunk: 'u32',
-      chunks: 'u32',
-      columns: 'u32',
-      identity: dtype,
-      scale: 'f32',
-    },
-    code: `
-@compute @workgroup_size(${workgroupSize})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let i = linear_workgroup(w, n) * ${workgroupSize}u + l;
-  if (i >= u.count) { return; }
-  let column = i % u.columns;
-  let chunk = (i / u.columns) % u.chunks;
-  let row = i / (u.columns * u.chunks);
-  let start = row * u.length * u.columns + column;
-  let begin = chunk * u.chunk;
-  let end = min(begin + u.chunk, u.length);
-  var result = ${T}(u.identity);
-  ${loop(`result = ${combine(first, 'result', 'value')};`)}
-  ${reduction === 'logSumExp' ? sumOfExponentials : ''}
-  y[i] = ${finish('result')};
-}`,
-  });
-});
