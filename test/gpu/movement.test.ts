@@ -116,20 +116,32 @@ for (const options of devices) {
       ]);
     });
 
-    test('scatterAdd gives the same bits on every run', async () => {
-      const values = tensor(
-        Float32Array.from({ length: 4096 }, (_, i) => Math.sin(i) * 10 ** (i % 7)),
-      );
-      const indices = tensor(
-        Int32Array.from({ length: 4096 }, (_, i) => (i * 7919) % 5),
-        [4096],
-        'i32',
-      );
-      const first = await scatterAdd(values, indices, 0, 5).data();
-      for (let run = 0; run < 3; run++) {
-        expect(await scatterAdd(values, indices, 0, 5).data()).toEqual(first);
-      }
-    });
+    // Both ways of summing: each element searches the indices, or all share lists of positions.
+    test.each([1, 8])(
+      'scatterAdd of rows of %i gives the same bits on every run',
+      async (width) => {
+        const count = 2048;
+        const wild = Float32Array.from(
+          { length: count * width },
+          (_, i) => Math.sin(i) * 10 ** (i % 7),
+        );
+        const values = tensor(wild, [count, width]);
+        const indices = tensor(
+          Int32Array.from({ length: count }, (_, i) => (i * 7919) % 5),
+          [count],
+          'i32',
+        );
+        const first = await scatterAdd(values, indices, 0, 5).data();
+        const expected = new Float64Array(5 * width);
+        wild.forEach((value, i) => {
+          expected[((Math.floor(i / width) * 7919) % 5) * width + (i % width)]! += value;
+        });
+        expected.forEach((value, i) => expect(Math.abs(first[i]! - value)).toBeLessThan(100));
+        for (let run = 0; run < 3; run++) {
+          expect(await scatterAdd(values, indices, 0, 5).data()).toEqual(first);
+        }
+      },
+    );
 
     test('shapes that do not fit are refused with the op and the shapes', () => {
       const x = counting(2, 6);

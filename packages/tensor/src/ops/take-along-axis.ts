@@ -14,7 +14,7 @@ import {
 } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { gatherBits, type IndexedAxis } from '../webgpu/gather.ts';
-import { scatterAddByScan } from '../webgpu/scatter-add.ts';
+import { scatterAddKernel } from '../webgpu/scatter-add.ts';
 import { checkIndices, missingValue } from './gather.ts';
 import { sampleArray } from './sample-array.ts';
 
@@ -91,7 +91,7 @@ export const scatterAddAlongAxisOp: Op<{ axis: number; length: number }> = {
   kernels: {
     webgpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
       const tensors = { values: values!, indices: indices!, result: y! };
-      scatterAddByScan(run, indexedAxis(y!.shape, axis, indices!), tensors);
+      scatterAddKernel(run, indexedAxis(y!.shape, axis, indices!), tensors);
     },
   },
   vjp({ inputs: [, indices], params: { axis }, gradients: [gradient] }) {
