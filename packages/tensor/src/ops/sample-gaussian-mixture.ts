@@ -10,7 +10,7 @@ import {
   sampleMixture,
   type MixtureOptions,
   type MixtureParams,
-} from './gaussian-mixture.ts';
+} from './mixture-head.ts';
 
 /** Draws from diagonal Gaussian mixtures, given the random numbers. */
 export const sampleGaussianMixtureOp: Op<MixtureParams> = {

@@ -1,4 +1,4 @@
-import type { MixtureParams } from '../ops/gaussian-mixture.ts';
+import type { MixtureParams } from '../ops/mixture-head.ts';
 import { kernel, linearGrid, type WebGpuKernel } from './kernel.ts';
 
 // One invocation a value: it finds its component, then walks the channels.

@@ -1,0 +1,61 @@
+import type { MixtureParams } from '../ops/mixture-head.ts';
+import { linearGrid } from './kernel.ts';
+
+// Sizes: G groups of n values, K components, d channels. A group's head is K logits, K × d means, K × d raw
+// scales; the vec4 variants need K and d divisible by 4. Values of one group go four to an invocation (`tile`),
+// so that a component's parameters are loaded once for all four.
+
+/** The main function of a linear grid; `body` is what invocation `id` of `u.count` does. */
+export const mainFunction = (body: string) => `
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
+  let id = linear_workgroup(w, n) * 64u + l;
+  if (id >= u.count) { return; }
+  ${body}
+}`;
+
+// squareplus(x) = ½(x + √(x² + 4)) is q for x ≥ 0 and 1/q for x < 0 with q = ½(|x| + √(x² + 4)): no cancellation.
+export const inverseStd = `
+fn inverse_std(raw: T, scale: f32) -> T {
+  let q = 0.5 * (abs(raw) + sqrt(raw * raw + 4.0));
+  return min(select(1.0 / q, q, raw < T(0)), T(1e6)) / scale;
+}`;
+
+export const element = (width: number) => (width === 4 ? 'vec4f' : 'f32');
+export const headUniforms = { components: 'u32', width: 'u32', logit_scale: 'f32', scale: 'f32' } as const;
+// Where a component's means start, in elements of T, and how far behind them its raw scales are.
+export const headIndex = (width: number) => `
+fn means_of(group: u32, k: u32) -> u32 {
+  return (group * (1u + 2u * u.width * ${width}u) + 1u) * u.components / ${width}u + k * u.width;
+}
+fn raw_after_means() -> u32 { return u.components * u.width; }
+fn logit_index(group: u32, k: u32) -> u32 {
+  return group * u.components * (1u + 2u * u.width * ${width}u) + k;
+}`;
+
+export const sharedTile = 4;
+export const tiled = (tile: number, line: (v: number) => string) =>
+  Array.from({ length: tile }, (_, v) => line(v)).join('\n    ');
+
+export interface Sizes {
+  readonly groups: number;
+  readonly values: number;
+  readonly components: number;
+  readonly channels: number;
+  /** Floats an element of T. */
+  readonly width: number;
+  readonly uniforms: readonly number[];
+}
+
+export function sizesOf(
+  shape: readonly number[],
+  { components, logitScale, scale }: MixtureParams,
+): Sizes {
+  const [groups, values, channels] = shape as [number, number, number];
+  const width = channels % 4 === 0 && components % 4 === 0 ? 4 : 1;
+  const uniforms = [components, channels / width, logitScale, scale];
+  return { groups, values, components, channels, width, uniforms };
+}
+
+export const grid = (count: number) => linearGrid(Math.ceil(count / 64));
+
