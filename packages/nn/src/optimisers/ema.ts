@@ -1,4 +1,4 @@
-import { emaUpdate, map, persist, scope, type Tensor } from '@farmer/tensor';
+import { assign, emaUpdate, map, persist, scope, type Tensor } from '@farmer/tensor';
 import { readState, writeState, type LoadedTensors, type StateDict } from '../state-dict.ts';
 
 /** An exponential moving average of parameters: average ← decay · average + (1 − decay) · parameter. */
@@ -25,9 +25,8 @@ export class Ema {
     scope(() => {
       const averages = [...this.#averages.values()];
       const current = this.#parameters.map((p) => map('p', { p }));
-      // With decay 0 an update is an assignment.
-      emaUpdate(this.#parameters, averages, 0);
-      emaUpdate(averages, current, 0);
+      this.#parameters.forEach((parameter, i) => assign(parameter, averages[i]!));
+      averages.forEach((average, i) => assign(average, current[i]!));
     });
   }
 
