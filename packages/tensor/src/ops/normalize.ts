@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import * as cpu from '../cpu/normalize.ts';
 import type { Op, Sample, TensorSpec } from '../op.ts';
 import { rowsOf } from '../reference-rows.ts';
 import { ndarray, type NdArray } from '../reference.ts';
@@ -40,6 +41,8 @@ export function normOps(
           [dx!, ...rest],
           epsilon,
         ),
+      cpu: (run, { inputs: [x, scale, g], outputs, params: { epsilon } }) =>
+        cpu.normalizeRowsGradient(run, norm, rowsOf(x!.shape), [x!, scale!, g!], outputs, epsilon),
     },
     sample(random) {
       const { inputs, params, tolerance } = sampleNorm(random, 1);
@@ -59,6 +62,8 @@ export function normOps(
     kernels: {
       webgpu: (run, { inputs, outputs: [y], params: { epsilon } }) =>
         normalizeRows(run, norm, rowsOf(y!.shape), inputs, y!, epsilon),
+      cpu: (run, { inputs, outputs: [y], params: { epsilon } }) =>
+        cpu.normalizeRows(run, norm, rowsOf(y!.shape), inputs, y!, epsilon),
     },
     vjp({ inputs: [x, scale], gradients: [g], params }) {
       if (!g) return Array.from({ length: 1 + parameters }, () => null);
