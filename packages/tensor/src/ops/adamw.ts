@@ -3,7 +3,7 @@ import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
 import { adamwKernel } from '../webgpu/adamw.ts';
-import { arenaOffsets, checkArena, checkPairs } from './arena.ts';
+import { arenaOffsets, checkArena, checkDecays, checkPairs } from './arena.ts';
 import { sampleArena, sampleUpdate } from './sample-update.ts';
 
 export interface AdamwParams {
@@ -32,8 +32,9 @@ function makeAdamwOp(count: number): Op<AdamwParams> {
   return {
     name: `adamw of ${count}`,
     mutates: [...Array.from({ length: count }, (_, i) => 2 + i), 2 + 2 * count, 2 + 2 * count + 1],
-    infer(inputs) {
+    infer(inputs, { weightDecay }) {
       const { parameters, gradients, moments } = split(inputs);
+      checkDecays('adamw', count, weightDecay);
       checkPairs('adamw', parameters, gradients, 'gradient');
       moments.forEach((arena) => checkArena('adamw', arena, parameters));
       return [];

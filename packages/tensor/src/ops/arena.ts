@@ -56,3 +56,12 @@ export function checkPairs(
     );
   }
 }
+
+/** @throws Error unless there is one weight decay for each parameter */
+export function checkDecays(op: string, count: number, weightDecay: readonly number[]): void {
+  if (weightDecay.length !== count) {
+    throw new Error(
+      `${op}: ${count} parameters need as many weight decays, got ${weightDecay.length}`,
+    );
+  }
+}

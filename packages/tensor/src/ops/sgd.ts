@@ -3,7 +3,7 @@ import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
 import { sgdKernel } from '../webgpu/sgd.ts';
-import { arenaOffsets, checkArena, checkPairs } from './arena.ts';
+import { arenaOffsets, checkArena, checkDecays, checkPairs } from './arena.ts';
 import { sampleArena, sampleUpdate } from './sample-update.ts';
 
 export interface SgdParams {
@@ -40,8 +40,9 @@ function makeSgdOp(count: number, hasVelocities: boolean): Op<SgdParams> {
   return {
     name: `sgd of ${count}${hasVelocities ? ' with momentum' : ''}`,
     mutates: hasVelocities ? [...mutated, 2 + 2 * count] : mutated,
-    infer(inputs) {
+    infer(inputs, { weightDecay }) {
       const { parameters, gradients, velocities } = split(inputs);
+      checkDecays('sgd', count, weightDecay);
       checkPairs('sgd', parameters, gradients, 'gradient');
       velocities.forEach((arena) => checkArena('sgd', arena, parameters));
       return [];

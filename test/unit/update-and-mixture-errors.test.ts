@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { arenaOffsets, arenaSize, registry, type TensorSpec } from '@farmer/tensor';
+
+const spec = (...shape: number[]): TensorSpec => ({ shape, dtype: 'f32' });
+
+function infer(name: string, inputs: TensorSpec[], params: unknown): TensorSpec[] {
+  return registry.find((op) => op.name === name)!.infer(inputs, params);
+}
+
+test('an arena starts each parameter on a whole quad', () => {
+  const parameters = [spec(3), spec(2, 4), spec(), spec(5)];
+  expect(arenaOffsets(parameters)).toEqual([0, 4, 12, 16]);
+  expect(arenaSize(parameters)).toBe(24);
+});
+
+test('a head of the wrong size is refused with the size that would fit', () => {
+  const params = { components: 4, logitScale: 1, scale: 1 };
+  expect(() => infer('gaussianMixtureLogProb', [spec(2, 1, 8), spec(2, 64)], params)).toThrow(
+    'gaussianMixtureLogProb: values [groups, n, channels] with 4 components need a head ' +
+      '[groups, components·(1 + 2·channels)], got [2, 1, 8] and [2, 64]; [2, 68] would fit',
+  );
+});
+
+test('the affine map refuses parameters that are not a shift and a log-scale a channel', () => {
+  expect(() => infer('affineFlow', [spec(2, 5, 8), spec(2, 5, 8)], {})).toThrow(
+    'affineFlow: needs x [batch, tokens, channels] and params [batch, tokens, 2·channels]',
+  );
+});
+
+test('an optimiser step refuses a gradient, an arena or decays that do not fit its parameter', () => {
+  const params = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: [0] };
+  const step = (gradient: TensorSpec, arena: TensorSpec, weightDecay = [0]) =>
+    infer('adamw of 1', [spec(4), spec(2), spec(3, 5), gradient, arena, arena], {
+      ...params,
+      weightDecay,
+    });
+  expect(step(spec(3, 5), spec(16))).toEqual([]);
+  expect(() => step(spec(5, 3), spec(16))).toThrow(
+    'adamw: parameter 0 has shape [3, 5], its gradient [5, 3]',
+  );
+  expect(() => step(spec(3, 5), spec(15))).toThrow('need an arena of 16 elements, got [15]');
+  expect(() => step(spec(3, 5), spec(16), [])).toThrow(
+    'adamw: 1 parameters need as many weight decays, got 0',
+  );
+});
