@@ -1,6 +1,6 @@
 import { apply1 } from '../apply.ts';
 import type { Op, TensorSpec } from '../op.ts';
-import { gumbelOf, normalsOf, uniformOf } from '../random/distributions.ts';
+import { gumbelOf, normalsOf, uniformsOf } from '../random/distributions.ts';
 import { philoxWords } from '../random/philox.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
@@ -19,11 +19,11 @@ export const randomUniformOp: Op<RandomParams & { low: number; high: number }> =
   name: 'randomUniform',
   infer: ([state], { shape }) => inferRandom('randomUniform', state!, shape),
   reference([state], { shape, call, low, high }) {
-    const words = wordsOf(state!, call, sizeOf(shape));
+    const uniforms = uniformsOf(wordsOf(state!, call, sizeOf(shape)));
     return [
       ndarray(
         shape,
-        Float64Array.from(words, (word) => low + (high - low) * uniformOf(word)),
+        uniforms.map((value) => low + (high - low) * value),
       ),
     ];
   },

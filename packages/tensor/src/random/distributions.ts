@@ -1,7 +1,7 @@
 import { multiplyHigh, philoxBits } from './philox.ts';
 
 /** A word as a number in [0, 1): its upper 24 bits, which f32 holds exactly. */
-export function uniformOf(word: number): number {
+function uniformOf(word: number): number {
   return (word >>> 8) * 2 ** -24;
 }
 
@@ -9,26 +9,27 @@ export function uniformOf(word: number): number {
  * A word as a number in (0, 1) for a logarithm: 24 significant bits, down to 2^-32. Unlike `uniformOf` it is never 0
  * and stays fine near 0, so that tails reach as far as 32 bits allow.
  */
-export function positiveUniformOf(word: number): number {
+function positiveUniformOf(word: number): number {
   const positive = word === 0 ? 1 : word;
   const zeros = Math.clz32(positive);
   return ((positive << zeros) >>> 8) * 2 ** (-24 - zeros);
 }
 
-/** Box-Muller: two independent standard normals from two words. */
-export function normalPairOf(word0: number, word1: number): [number, number] {
-  const radius = Math.sqrt(-2 * Math.log(positiveUniformOf(word0)));
-  const angle = 2 * Math.PI * word1 * 2 ** -32;
-  return [radius * Math.cos(angle), radius * Math.sin(angle)];
-}
-
-/** Standard normals for pairs of words. */
+/** Box-Muller: each pair of words gives two independent standard normals. */
 export function normalsOf(words: Uint32Array): Float64Array {
   const normals = new Float64Array(words.length);
   for (let i = 0; i < words.length; i += 2) {
-    normals.set(normalPairOf(words[i]!, words[i + 1]!), i);
+    const radius = Math.sqrt(-2 * Math.log(positiveUniformOf(words[i]!)));
+    const angle = 2 * Math.PI * words[i + 1]! * 2 ** -32;
+    normals[i] = radius * Math.cos(angle);
+    normals[i + 1] = radius * Math.sin(angle);
   }
   return normals;
+}
+
+/** Uniforms in [0, 1), one for each word. */
+export function uniformsOf(words: Uint32Array): Float64Array {
+  return new Float64Array(words.length).map((_, i) => uniformOf(words[i]!));
 }
 
 /** Standard Gumbel noise, −ln(−ln u): argmax(logits + noise) is a draw from softmax(logits). */
@@ -43,7 +44,7 @@ export function philoxUniforms(
   call: number,
   count: number,
 ): Float32Array<ArrayBuffer> {
-  return Float32Array.from(philoxBits(seed, step, call, count), uniformOf);
+  return new Float32Array(uniformsOf(philoxBits(seed, step, call, count)));
 }
 
 /** Standard normals: what `RandomStream.normal` gives on a device, within float32 rounding. */
@@ -54,7 +55,7 @@ export function philoxNormals(
   count: number,
 ): Float32Array<ArrayBuffer> {
   const whole = Math.ceil(count / 2) * 2;
-  return Float32Array.from(normalsOf(philoxBits(seed, step, call, whole)).subarray(0, count));
+  return new Float32Array(normalsOf(philoxBits(seed, step, call, whole)).subarray(0, count));
 }
 
 /** Whole numbers in [0, bound), each as likely as the next within bound/2^32. */
@@ -68,7 +69,7 @@ export function philoxIntegers(
   if (!Number.isInteger(bound) || bound < 1 || bound >= 2 ** 32) {
     throw new RangeError(`philoxIntegers: bound ${bound} is not a whole number in [1, 2^32)`);
   }
-  return Uint32Array.from(philoxBits(seed, step, call, count), (word) => multiplyHigh(word, bound));
+  return philoxBits(seed, step, call, count).map((word) => multiplyHigh(word, bound));
 }
 
 // No device stream reaches this call number within a step.

@@ -76,7 +76,10 @@ export interface PhiloxCall {
 }
 
 /** The first `count` random words of a call: word i is component i mod 4 under the counter (⌊i/4⌋, call, step). */
-export function philoxWords({ key, step, call }: PhiloxCall, count: number): Uint32Array {
+export function philoxWords(
+  { key, step, call }: PhiloxCall,
+  count: number,
+): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(count);
   for (let i = 0; i < count; i += 4) {
     const block = philox4x32([i / 4, call, step[0], step[1]], key);
@@ -91,6 +94,6 @@ export function philoxBits(
   step: number | bigint,
   call: number,
   count: number,
-): Uint32Array {
+): Uint32Array<ArrayBuffer> {
   return philoxWords({ key: words64('seed', seed), step: words64('step', step), call }, count);
 }
