@@ -152,10 +152,13 @@ describe('CPU matmul', () => {
     [7, 300, 770],
     [97, 513, 257],
     [131, 261, 1025],
+    [13, 21, 600],
   ])('crosses block borders: m = %i, n = %i, k = %i', (m, n, k) => {
     for (const transposeA of [false, true]) {
       for (const transposeB of [false, true]) {
-        const c = { ...plain, m, n, k, transposeA, transposeB };
+        // Beyond the first block of k, C itself is added instead of the bias.
+        const initial = transposeA === transposeB ? 'bias' : 'none';
+        const c: Case = { ...plain, m, n, k, transposeA, transposeB, initial };
         const [one, two] = pools.map((pool) => multiply(pool, c));
         expectClose(c, one!.got, one!.exact);
         expect(two!.got).toEqual(one!.got);
