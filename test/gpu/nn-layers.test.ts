@@ -1,7 +1,6 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { gradCheck, valueAndGrad } from '@farmer/autograd';
 import {
-  createKeyValueCache,
   Dropout,
   Embedding,
   Init,
@@ -14,32 +13,12 @@ import {
   TransformerBlock,
   type Module,
 } from '@farmer/nn';
-import {
-  concat,
-  map,
-  mean,
-  RandomStream,
-  sampleRandom,
-  scope,
-  slice,
-  sum,
-  tensor,
-  type Tensor,
-} from '@farmer/tensor';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { map, mean, RandomStream, scope, sum, tensor } from '@farmer/tensor';
+import { uniformSource } from '../support/conformance.ts';
+import { expectClose, normals } from '../support/arrays.ts';
 import { describeOnDevices } from '../support/devices.ts';
 import * as formulas from '../support/formulas.ts';
 import { hostParameters, randomise } from '../support/module.ts';
-
-const normals = (shape: number[], seed: number) =>
-  Float32Array.from(sampleRandom(uniformSource(seed)).normals(shape).data);
-
-async function expectClose(actual: Tensor, expected: formulas.Matrix | Float32Array, slack = 2e-5) {
-  const flat = expected instanceof Float32Array ? expected : expected.flat();
-  const data = await actual.data();
-  actual.dispose();
-  expect(mismatch(data, flat, { absolute: slack, relative: slack })).toBeUndefined();
-}
 
 /** The formula of a pre-norm block for one sequence. */
 async function blockFormula(block: Module, x: formulas.Matrix, heads: number, causal: boolean) {
@@ -147,70 +126,6 @@ describeOnDevices('layers', () => {
     report.analytic.forEach((analytic, i) => {
       expect(Math.abs(analytic - report.numeric[i]!)).toBeLessThan(
         2e-3 * Math.abs(analytic) + 2e-4,
-      );
-    });
-  });
-
-  describe('cached decoding', () => {
-    const [batch, tokens, width, heads, layers] = [3, 9, 16, 2, 2];
-    let model: Transformer;
-    let x: Float32Array;
-    beforeAll(() => {
-      model = new Transformer(init, { layers, width, heads, finalNorm: true });
-      randomise(model, 17);
-      x = normals([batch, tokens, width], 18);
-    });
-
-    /** Decodes in chunks of the given lengths. */
-    const decode = (values: Float32Array, rows: number, chunks: number[]) =>
-      scope(() => {
-        const input = tensor(values, [rows, tokens, width]);
-        const caches = createKeyValueCache(rows, tokens, width, layers);
-        let start = 0;
-        const outputs = chunks.map((length) => {
-          const chunk = slice(input, { axis: 1, start, end: start + length });
-          const position = tensor([start], [1], 'u32');
-          start += length;
-          return model.step(chunk, caches, position);
-        });
-        return concat(outputs, 1);
-      });
-
-    test.each([[[1, 1, 1, 1, 1, 1, 1, 1, 1]], [[4, 1, 1, 3]], [[9]]])(
-      'by chunks of %j equals the full causal forward',
-      async (chunks) => {
-        const full = scope(() =>
-          model.forward(tensor(x, [batch, tokens, width]), { causal: true }),
-        );
-        await expectClose(decode(x, batch, chunks), Float32Array.from(await full.data()));
-      },
-    );
-
-    test('does not depend on the rest of the batch', async () => {
-      const chunks = Array.from({ length: tokens }, () => 1);
-      const all = Float32Array.from(await decode(x, batch, chunks).data());
-      const size = tokens * width;
-      for (let b = 0; b < batch; b++) {
-        const own = decode(x.slice(b * size, (b + 1) * size), 1, chunks);
-        await expectClose(own, all.slice(b * size, (b + 1) * size), 1e-6);
-      }
-    });
-
-    test('later tokens do not change earlier outputs, to the bit', async () => {
-      const changed = x.slice();
-      changed.fill(3, 5 * width, tokens * width);
-      const run = (values: Float32Array) =>
-        scope(() => model.forward(tensor(values, [batch, tokens, width]), { causal: true }));
-      const [a, b] = [await run(x).data(), await run(changed).data()];
-      expect(b.slice(0, 5 * width)).toEqual(a.slice(0, 5 * width));
-      expect(b.slice(5 * width, 6 * width)).not.toEqual(a.slice(5 * width, 6 * width));
-    });
-
-    test('needs one cache a block', () => {
-      const position = tensor([0], [1], 'u32');
-      const token = tensor(x.slice(0, width), [1, 1, width]);
-      expect(() => model.step(token, createKeyValueCache(1, 1, width, 1), position)).toThrow(
-        'Transformer.step: 1 caches given, one for each of 2 blocks expected',
       );
     });
   });
