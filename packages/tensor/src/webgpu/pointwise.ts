@@ -1,4 +1,5 @@
 import { loopNest, type LoopNest } from '../broadcast.ts';
+import { computeType } from '../compute-type.ts';
 import type { DType } from '../dtype.ts';
 import type { Expression } from '../expression/ast.ts';
 import { expressionToWgsl } from '../expression/wgsl.ts';
@@ -54,7 +55,7 @@ function dispatch(
     })),
     outputs: outputs.map(({ dtype }) => dtype),
     numbers: Object.keys(params.numbers),
-    compute: computeTypeOf(inputs),
+    compute: computeType(inputs),
   };
   const groups = lengths.map((length, axis) =>
     axis === last ? Math.ceil(length / width) : length,
@@ -77,11 +78,6 @@ function dispatch(
     uniforms,
     linearGrid(Math.ceil(count / workgroupSize)),
   );
-}
-
-function computeTypeOf(inputs: readonly Tensor[]): DType {
-  const first = inputs[0]?.dtype ?? 'f32';
-  return inputs.every(({ dtype }) => dtype === first) ? first : 'f32';
 }
 
 /** What is baked into a pointwise kernel beside its expressions. */
