@@ -3,6 +3,7 @@ import { addDataCommand } from './commands/data.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvalCommand } from './commands/eval.ts';
+import { addExportCommand } from './commands/export.ts';
 import { addSampleCommand } from './commands/sample.ts';
 import { addTrainCommand } from './commands/train.ts';
 
@@ -19,6 +20,7 @@ export function buildProgram(): Command {
   addTrainCommand(program);
   addEvalCommand(program);
   addSampleCommand(program);
+  addExportCommand(program);
   addDataCommand(program);
   addDoctorCommand(program);
   return program;

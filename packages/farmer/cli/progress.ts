@@ -69,13 +69,21 @@ export class Progress {
   step(step: number): void {
     const now = performance.now();
     const last = this.#times.at(-1);
-    if (last && now - last.at < REFRESH_MS && step < this.#steps) return;
+    if (last && now - last.at < REFRESH_MS) return;
     this.#times.push({ step, at: now });
     while (this.#times.length > 2 && now - this.#times[0]!.at > SPEED_WINDOW_MS)
       this.#times.shift();
-    this.#output.status(
-      formatProgress({ step, steps: this.#steps, metrics: this.#metrics, ...this.#speed() }),
-    );
+    this.#output.status(this.#text(step));
+  }
+
+  /** Leaves the last state on a line of its own. */
+  end(step: number): void {
+    this.#times.push({ step, at: performance.now() });
+    this.#output.line(this.#text(step));
+  }
+
+  #text(step: number): string {
+    return formatProgress({ step, steps: this.#steps, metrics: this.#metrics, ...this.#speed() });
   }
 
   /** Images a second over the last window; undefined until two steps were timed. */

@@ -15,7 +15,7 @@ export interface RunConfig extends TrainingData {
 /** The choices of the command line. */
 export interface RunChoices {
   readonly preset: string;
-  /** Path of a JSON file with the parts that differ from the preset. */
+  /** Path of a JSON file with the parts that differ from the preset, or of a run's config.json. */
   readonly config?: string | undefined;
   readonly data: string;
   readonly trainImages?: number | undefined;
@@ -35,7 +35,7 @@ export async function resolveRun(
 ): Promise<{ run: RunConfig; dataset: ImageDataset }> {
   const { data, trainImages, imageSize, seed } = choices;
   const base = preset(choices.preset);
-  const file = choices.config === undefined ? {} : await readJson(choices.config);
+  const file = choices.config === undefined ? {} : await readConfigFile(choices.config);
   const size = imageSize === undefined ? undefined : { height: imageSize, width: imageSize };
   const dataset = await loadTrainingData({ data, trainImages }, size);
   const { height, width, channels, classes } = dataset;
@@ -50,6 +50,12 @@ export async function resolveRun(
   return { run: { data, ...(trainImages ? { trainImages } : {}), seed, config }, dataset };
 }
 
+/** The parts of a configuration; of a run's config.json, those that describe the model and its training. */
+async function readConfigFile(path: string): Promise<unknown> {
+  const value = await readJson(path);
+  return runSchema.safeParse(value).data?.config ?? value;
+}
+
 /** The same schedule for another number of steps: the warm-up keeps its share, and at most a tenth. */
 export function withStepCount(config: FarmerConfig, steps: number): FarmerConfig {
   const { warmup, steps: before } = config.training;
@@ -62,11 +68,14 @@ export function withStepCount(config: FarmerConfig, steps: number): FarmerConfig
 
 /** @throws ConfigError when a model cannot take a dataset's images */
 export function checkDataset({ model }: FarmerConfig, dataset: ImageDataset): void {
-  const shape = ({ height, width, channels }: FarmerConfig['model']['image']) =>
-    `${height} × ${width} × ${channels}`;
-  if (shape(model.image) !== shape(dataset as FarmerConfig['model']['image'])) {
+  const shape = ({
+    height,
+    width,
+    channels,
+  }: Pick<ImageDataset, 'height' | 'width' | 'channels'>) => `${height} × ${width} × ${channels}`;
+  if (shape(model.image) !== shape(dataset)) {
     throw new ConfigError(
-      `model.image is ${shape(model.image)}, but the images of "${dataset.name}" are ${shape(dataset as FarmerConfig['model']['image'])}`,
+      `model.image is ${shape(model.image)}, but the images of "${dataset.name}" are ${shape(dataset)}`,
     );
   }
   if (model.classes !== dataset.classes) {

@@ -1,11 +1,12 @@
 import type { Device } from '@farmer/tensor';
 import type { Trainer } from '../src/trainer.ts';
+import { runTraining } from './training-loop.ts';
 
 /** Fewer steps than this say nothing about speed, nor train anything. */
 const LEAST_STEPS = 10;
 
 /**
- * Measures the seconds of one step with a trainer that is thrown away afterwards. The first steps compile kernels and
+ * Measures the seconds of one step with a trainer that is thrown away afterwards. Its first steps compile kernels and
  * fill caches, so they do not count.
  * @param seconds to measure for, at least
  */
@@ -14,22 +15,19 @@ export async function measureStep(
   device: Device,
   seconds: number,
 ): Promise<number> {
-  for (let warm = 0; warm < 3; warm++) {
-    trainer.advance();
-    await device.synchronize();
-  }
+  const logSteps = Infinity;
+  await runTraining({ trainer, device, until: 3, logSteps });
   const start = performance.now();
-  let steps = 0;
-  let elapsed = 0;
-  while (steps < LEAST_STEPS || elapsed < seconds) {
-    trainer.advance();
-    await device.synchronize();
-    steps++;
-    elapsed = (performance.now() - start) / 1000;
+  const elapsed = () => (performance.now() - start) / 1000;
+  const isEnough = () => {
+    const steps = trainer.step - 3;
     // A very slow device must not spend its budget on measuring it.
-    if (elapsed > 4 * seconds && steps >= 2) break;
-  }
-  return elapsed / steps;
+    return (
+      elapsed() >= seconds && (steps >= LEAST_STEPS || (steps >= 2 && elapsed() > 4 * seconds))
+    );
+  };
+  await runTraining({ trainer, device, until: Infinity, logSteps, shouldStop: isEnough });
+  return elapsed() / (trainer.step - 3);
 }
 
 /** The number of steps that fit: two significant digits, so that like machines choose alike. */

@@ -34,60 +34,67 @@ export interface TrainingSession {
 
 /** Starts or continues the run of a folder, and leaves its checkpoint, metrics and samples there. */
 export async function trainInFolder(session: TrainingSession): Promise<void> {
-  const { folder, run, dataset, device, output, options } = session;
-  const { steps, batch } = run.config.training;
+  const { run, dataset, output, options } = session;
   const histogram = fitHistogram(dataset);
   const trainer = new Trainer(run.config, dataset, histogram, run.seed);
   output.line(`parameters  ${trainer.model.parameterCount()}`);
   await restore(session, trainer);
-  const start = trainer.step;
-  const until = Math.min(options.until ?? steps, steps);
-  if (start >= until) {
-    output.line(`done        step ${start} of ${steps} is reached already`);
-  }
-
-  const save = () => saveCheckpoint(session, trainer);
+  const until = Math.min(options.until ?? run.config.training.steps, run.config.training.steps);
   const interrupt = new Interrupt(() =>
     output.line('stopping after this step (interrupt again to stop at once)'),
   );
+  try {
+    if (trainer.step < until) await train(session, trainer, histogram, until, interrupt);
+    else report(session, trainer.step, {});
+  } finally {
+    interrupt.dispose();
+  }
+  if (interrupt.requested) process.exitCode = interrupt.exitCode;
+  trainer.dispose();
+}
+
+async function train(
+  session: TrainingSession,
+  trainer: Trainer,
+  histogram: PixelHistogram,
+  until: number,
+  interrupt: Interrupt,
+): Promise<void> {
+  const { folder, run, device, output, options } = session;
+  const { steps, batch } = run.config.training;
   const progress = new Progress(output, { steps, batch });
   const saves = new SaveSchedule({
     steps: options.checkpointSteps,
     seconds: options.checkpointSeconds,
   });
   const sampleSteps = options.sampleSteps ?? Math.ceil(steps / 10);
+  const isSampled = (step: number) => sampleSteps > 0 && step % sampleSteps === 0;
   let last: TrainingMetrics | undefined;
-  try {
-    await runTraining({
-      ...{ trainer, device, until, logSteps: options.logSteps },
-      onMetrics: async (metrics) => {
-        last = metrics;
-        progress.metrics(metrics);
-        await folder.appendMetrics(metrics);
-      },
-      afterStep: async (step) => {
-        progress.step(step);
-        if (saves.isDue(step)) {
-          await save();
-          saves.saved();
-        }
-        if (sampleSteps > 0 && step % sampleSteps === 0) {
-          await drawGrid(session, trainer, histogram);
-        }
-      },
-      shouldStop: () => interrupt.requested,
-    });
-    if (trainer.step > start) {
-      await save();
-      progress.step(trainer.step);
-      if (sampleSteps > 0 && trainer.step === steps) await drawGrid(session, trainer, histogram);
-    }
-  } finally {
-    interrupt.dispose();
-  }
-  report(session, trainer.step, last, progress.imagesPerSecond);
-  if (interrupt.requested) process.exitCode = interrupt.exitCode;
-  trainer.dispose();
+  await runTraining({
+    ...{ trainer, device, until, logSteps: options.logSteps },
+    onMetrics: async (metrics) => {
+      last = metrics;
+      progress.metrics(metrics);
+      await folder.appendMetrics(metrics);
+    },
+    afterStep: async (step) => {
+      progress.step(step);
+      if (saves.isDue(step)) {
+        await saveCheckpoint(session, trainer);
+        saves.saved();
+      }
+      if (isSampled(step)) await drawGrid(session, trainer, histogram);
+    },
+    shouldStop: () => interrupt.requested,
+  });
+  progress.end(trainer.step);
+  await saveCheckpoint(session, trainer);
+  if (trainer.step === steps && sampleSteps > 0) await drawGrid(session, trainer, histogram);
+  report(session, trainer.step, {
+    loss: last?.loss,
+    bitsPerDim: last?.bitsPerDim,
+    imagesPerSecond: progress.imagesPerSecond,
+  });
 }
 
 /** Loads the folder's checkpoint, or begins the folder anew if it has none. */
@@ -144,8 +151,7 @@ async function drawGrid(
 function report(
   { folder, run, output }: TrainingSession,
   step: number,
-  metrics: TrainingMetrics | undefined,
-  imagesPerSecond: number | undefined,
+  figures: Readonly<Record<string, number | undefined>>,
 ): void {
   const { steps } = run.config.training;
   const { path, checkpoint } = folder;
@@ -155,10 +161,5 @@ function report(
       ? `go on with  farmer train --run ${path}`
       : `next        farmer eval --run ${path}; farmer sample --run ${path}`,
   );
-  output.result({
-    ...{ command: 'train', run: path, checkpoint, step, steps },
-    loss: metrics?.loss,
-    bitsPerDim: metrics?.bitsPerDim,
-    imagesPerSecond,
-  });
+  output.result({ command: 'train', run: path, checkpoint, step, steps, ...figures });
 }

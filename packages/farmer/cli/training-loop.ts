@@ -11,7 +11,7 @@ export interface TrainingLoop {
   readonly until: number;
   /** Read metrics at every multiple of this many steps, and at the end. */
   readonly logSteps: number;
-  readonly onMetrics: (metrics: TrainingMetrics) => void | Promise<void>;
+  readonly onMetrics?: (metrics: TrainingMetrics) => void | Promise<void>;
   /** Runs after every step that is not the last. */
   readonly afterStep?: (step: number) => void | Promise<void>;
   readonly shouldStop?: () => boolean;
@@ -31,7 +31,7 @@ export async function runTraining(loop: TrainingLoop): Promise<void> {
     if (steps === 0) return;
     const metrics = await trainer.readMetrics();
     lastRead = trainer.step;
-    await loop.onMetrics(metrics);
+    await loop.onMetrics?.(metrics);
     hopeless = metrics.skipped === steps ? hopeless + steps : 0;
     if (hopeless >= HOPELESS_STEPS) {
       throw new Error(
@@ -43,6 +43,8 @@ export async function runTraining(loop: TrainingLoop): Promise<void> {
     trainer.advance();
     const previous = submitted;
     submitted = device.synchronize();
+    // It is awaited later; if it fails before that, the failure must wait too.
+    submitted.catch(() => {});
     await previous;
     if (trainer.step % logSteps === 0) await read();
     if (trainer.step < until) await loop.afterStep?.(trainer.step);

@@ -102,14 +102,19 @@ export function dimensions({ image, patch, informativeChannels }: ModelConfig): 
 export function parseConfig(value: unknown, source: string): FarmerConfig {
   const result = configSchema.safeParse(value);
   if (!result.success)
-    throw new ConfigError(`${source}: ${describeIssue(result.error.issues[0]!)}`);
-  checkFit(result.data.model, source);
+    throw new ConfigError(`${source}: ${describeIssue(result.error.issues[0]!, value)}`);
+  checkFit(result.data, source);
   return result.data;
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
-  const at = issue.path.join('.');
-  if (issue.code !== 'unrecognized_keys') return `${at || 'config'}: ${issue.message}`;
+function describeIssue(issue: z.core.$ZodIssue, config: unknown): string {
+  if (issue.code !== 'unrecognized_keys') {
+    const found = issue.path.reduce((value, key) => Object(value)[key] as unknown, config);
+    const at = issue.path.join('.') || 'config';
+    return found === undefined
+      ? `${at} is missing`
+      : `${at} is ${JSON.stringify(found)}: ${issue.message}`;
+  }
   const key = issue.keys[0]!;
   const near = nearestMatch(key, keysAt(issue.path));
   return `unknown key "${[...issue.path, key].join('.')}"${near ? `; did you mean "${near}"?` : ''}`;
@@ -124,7 +129,7 @@ function keysAt(path: readonly PropertyKey[]): string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function checkFit(model: ModelConfig, source: string): void {
+function checkFit({ model, training }: FarmerConfig, source: string): void {
   const { image, patch, flow, ar } = model;
   const fail = (problem: string): never => {
     throw new ConfigError(`${source}: ${problem}`);
@@ -142,4 +147,6 @@ function checkFit(model: ModelConfig, source: string): void {
     fail(
       `model.informativeChannels ${informative} is more than the ${channels} channels of a token`,
     );
+  if (training.warmup >= training.steps)
+    fail(`training.warmup ${training.warmup} is not less than training.steps ${training.steps}`);
 }

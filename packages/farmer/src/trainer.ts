@@ -9,6 +9,7 @@ import {
   philoxNormals,
   philoxPermutation,
   philoxUniforms,
+  reshape,
   scope,
   stack,
   zeros,
@@ -152,9 +153,9 @@ export class Trainer {
         () => negativeLogLikelihood(this.model.logLikelihood(this.#images, this.#labels), values),
         this.model.parameters(),
       );
-      const { norm, finite } = this.optimizer.update(gradients);
+      const { norm, finite } = this.optimizer.update(gradients, loss);
       // 0 · NaN is NaN, so the terms of a skipped step are selected away.
-      const terms = stack([loss, norm, finite], 0);
+      const terms = stack([loss, norm, reshape(finite, [])], 0);
       addAssign(this.#totals, map('where(finite > 0, x, 0)', { finite, x: terms }));
     });
   }

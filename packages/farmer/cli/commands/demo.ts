@@ -121,7 +121,7 @@ async function train(demo: Demo, config: FarmerConfig): Promise<Farmer> {
     onMetrics: (metrics) => progress.metrics(metrics),
     afterStep: (step) => progress.step(step),
   });
-  progress.step(steps);
+  progress.end(steps);
   trainer.dispose();
   return trainer.model;
 }

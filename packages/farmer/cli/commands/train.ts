@@ -95,5 +95,6 @@ function printRun(output: Output, folder: RunFolder, run: RunConfig, dataset: Im
   output.line(`run         ${folder.path}`);
   output.line(`data        ${dataset.name}: ${dataset.count} images`);
   output.line(`seed        ${seed}`);
-  output.line(`config      ${JSON.stringify(config, undefined, 2)}`);
+  output.line(`model       ${JSON.stringify(config.model)}`);
+  output.line(`training    ${JSON.stringify(config.training)}`);
 }
