@@ -16,14 +16,20 @@ const wantedWorkgroups = { software: 16, hardware: 256 };
 /** Shorter slices of k cost more in partial sums than they gain. */
 const shortestSlice = 128;
 
+/** Below this many products a dispatch costs more than the sums, and the smallest kernel compiles fastest. */
+const tiny = 32 ** 3;
+
 /**
- * The selection table: which variant serves which adapter and shape.
+ * The selection table: which variant serves which adapter and shape. On software adapters more rows run faster
+ * and take longer to compile (seconds, once), so that shapes that no fast path serves get few.
  *
- * | adapter | shape | variant |
- * | software with one subgroup size | m ≤ 8 | 2, subgroup, 4 rows |
- * | software with one subgroup size | other | 2, subgroup, 2 rows a lane |
- * | hardware | other than tiny | 3, tile |
- * | any other | | 1, naive |
+ * | adapter                         | shape                              | variant                    |
+ * | ------------------------------- | ---------------------------------- | -------------------------- |
+ * | any                             | tiny                               | 1, naive                   |
+ * | hardware                        | other                              | 3, tile                    |
+ * | software with one subgroup size | m ≤ 8, or n or k no multiple of 4  | 2, subgroup, 4 rows        |
+ * | software with one subgroup size | other                              | 2, subgroup, 2 rows a lane |
+ * | other software                  | other                              | 1, naive                   |
  */
 export function selectMatmul(
   capabilities: WebGpuCapabilities,
@@ -41,8 +47,10 @@ function selectVariant(
   { adapterKind, subgroups }: WebGpuCapabilities,
   { m, n, k }: MatmulProblem,
 ): MatmulVariant {
-  if (adapterKind === 'hardware') return m * n * k < 32 ** 3 ? naive : tile;
+  if (m * n * k < tiny) return naive;
+  if (adapterKind === 'hardware') return tile;
   const lanes = subgroups?.minSize === subgroups?.maxSize ? subgroups?.maxSize : undefined;
   if (lanes === undefined || lanes > 16) return naive;
-  return subgroup(lanes, m <= 8 ? 4 : Math.min(16, 2 * lanes));
+  const few = m <= 8 || n % 4 !== 0 || k % 4 !== 0;
+  return subgroup(lanes, few ? 4 : Math.min(16, 2 * lanes));
 }

@@ -4,7 +4,7 @@ import { matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts
 /**
  * Variant 2, for software adapters: the workgroup is one subgroup, with no barrier and no workgroup memory, which
  * they emulate slowly. Each lane loads four values along k of its rows of a, and all lanes take these in turn
- * by shuffle against four rows of b, of which a lane owns four columns.
+ * by broadcast against four rows of b, of which a lane owns four columns.
  * @param lanes the adapter's one subgroup size
  * @param rows output rows of a workgroup
  */
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
     ${list(registers, (g) => `let a${g} = ${loadA(source, g)};`)}
     ${loadB(transposeB, aligned)}
     ${list(rows, (r) => {
-      const a = `subgroupShuffle(a${Math.floor(r / lanes)}, ${r % lanes}u)`;
+      const a = `subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u)`;
       return `let x${r} = ${a};
     acc${r} += x${r}.x * b0 + x${r}.y * b1 + x${r}.z * b2 + x${r}.w * b3;`;
     })}
