@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  apply1,
+  parse,
+  sampleRandom,
+  tensor,
+  type NdArray,
+  type Op,
+  type WebGpuDevice,
+} from '@farmer/tensor';
+import { openDevice } from '@farmer/tensor/node';
+import { matmulOp, type MatmulParams } from '../../packages/tensor/src/ops/matmul.ts';
+import { naive } from '../../packages/tensor/src/webgpu/matmul/naive.ts';
+import { runMatmul } from '../../packages/tensor/src/webgpu/matmul/run.ts';
+import { selectMatmul, type MatmulChoice } from '../../packages/tensor/src/webgpu/matmul/select.ts';
+import { subgroup } from '../../packages/tensor/src/webgpu/matmul/subgroup.ts';
+import { tile } from '../../packages/tensor/src/webgpu/matmul/tile.ts';
+import { mismatch, uniformSource } from '../support/conformance.ts';
+
+/** The product by one variant, whatever the selection table would say. */
+const forced = (choice: MatmulChoice): Op<MatmulParams> => ({
+  ...matmulOp,
+  kernels: { webgpu: (run, call) => runMatmul(run, call, () => choice) },
+});
+
+// [batch, m, n, k]: whole vec4s; primes; single rows, columns and products; several tiles.
+const sizes: readonly [number, number, number, number][] = [
+  [3, 20, 36, 24],
+  [1, 97, 132, 200],
+  [2, 17, 13, 31],
+  [1, 67, 71, 129],
+  [1, 1, 5, 7],
+  [2, 3, 1, 1],
+];
+
+for (const adapter of ['lavapipe', 'swiftshader']) {
+  describe(`matmul variants on ${adapter}`, () => {
+    let device: WebGpuDevice;
+    beforeAll(async () => {
+      device = (await openDevice({ adapter })) as WebGpuDevice;
+    });
+    afterAll(() => device.destroy());
+
+    const lanes = () => device.capabilities.subgroups!.maxSize;
+    const variants = {
+      naive: () => naive,
+      'subgroup, 4 rows': () => subgroup(lanes(), 4),
+      'subgroup, 2 rows a lane': () => subgroup(lanes(), 2 * lanes()),
+      tile: () => tile,
+    };
+    for (const [name, variant] of Object.entries(variants)) {
+      test.for([
+        [false, false],
+        [false, true],
+        [true, false],
+        [true, true],
+      ] as const)(`${name}, transposed %s and %s`, async ([transposeA, transposeB]) => {
+        const random = sampleRandom(uniformSource(1));
+        for (const [batch, m, n, k] of sizes) {
+          for (const slices of [1, 3]) {
+            const inputs = [
+              random.normals([batch, ...(transposeA ? [k, m] : [m, k])]),
+              random.normals([batch, ...(transposeB ? [n, k] : [k, n])]),
+              random.normals([n]),
+            ];
+            const epilogue = parse('relu(acc + bias)');
+            const params = { transposeA, transposeB, epilogue, names: ['bias'], numbers: {} };
+            const op = forced({ variant: variant(), slices });
+            const actual = await run(op, inputs, params);
+            const wrong = mismatch(actual, matmulOp.reference(inputs, params)[0]!.data, {
+              absolute: 1e-4,
+            });
+            expect(wrong, `${batch} × [${m}, ${k}] × [${k}, ${n}], ${slices} slices`).toBe(
+              undefined,
+            );
+          }
+        }
+      });
+    }
+
+    test('a long sum is split, and has the same bits each time', async () => {
+      const random = sampleRandom(uniformSource(2));
+      const inputs = [random.normals([3201, 20]), random.normals([3201, 12])];
+      const params = { ...plain, transposeA: true };
+      const problem = {
+        ...{ m: 20, n: 12, k: 3201, transposeA: true, transposeB: false, batches: 1, inner: 1 },
+        ...{ a: still, b: still, firstRow: 0 },
+      };
+      expect(selectMatmul(device.capabilities, problem).slices).toBeGreaterThan(1);
+      const first = await run(matmulOp, inputs, params);
+      expect(mismatch(first, matmulOp.reference(inputs, params)[0]!.data, { absolute: 1e-3 })).toBe(
+        undefined,
+      );
+      for (let i = 0; i < 5; i++) expect(await run(matmulOp, inputs, params)).toEqual(first);
+    });
+
+    test('an empty sum is zero', async () => {
+      const inputs = [random0.normals([5, 0]), random0.normals([0, 8])];
+      expect(await run(matmulOp, inputs, plain)).toEqual(new Float32Array(40));
+    });
+
+    async function run(op: Op<MatmulParams>, inputs: readonly NdArray[], params: MatmulParams) {
+      const tensors = inputs.map(({ data, shape }) => tensor(data, shape, 'f32', device));
+      const output = apply1(op, tensors, params);
+      const data = await output.data();
+      [...tensors, output].forEach((each) => each.dispose());
+      return data;
+    }
+  });
+}
+
+const random0 = sampleRandom(uniformSource(0));
+const still = { offset: 0, outer: 0, step: 0 };
+const plain: MatmulParams = {
+  transposeA: false,
+  transposeB: false,
+  epilogue: parse('acc'),
+  names: [],
+  numbers: {},
+};
