@@ -1,10 +1,14 @@
 import fc from 'fast-check';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PNG } from 'pngjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { writeFileAtomic } from '../../packages/farmer/cli/files/atomic-write.ts';
+import {
+  removeUnfinishedWrites,
+  writeFileAtomic,
+} from '../../packages/farmer/cli/files/atomic-write.ts';
 import { encodeImageGrid } from '../../packages/farmer/cli/files/image-grid.ts';
 import { decodePng } from '../../packages/farmer/cli/files/png.ts';
 
@@ -47,6 +51,14 @@ describe('writeFileAtomic', () => {
     await writeFileAtomic(path, Uint8Array.of(1, 2, 3));
     expect([...(await readFile(path))]).toEqual([1, 2, 3]);
     expect(await readdir(join(folder, 'a', 'b'))).toEqual(['file.bin']);
+  });
+
+  it('has its unfinished files cleared away, and nothing else', async () => {
+    const names = ['a.bin', '.a.bin.tmp', '.hidden', `.a.bin.${randomUUID()}.tmp`];
+    for (const name of names) await writeFile(join(folder, name), 'x');
+    await removeUnfinishedWrites(folder);
+    expect((await readdir(folder)).sort()).toEqual(['.a.bin.tmp', '.hidden', 'a.bin']);
+    await removeUnfinishedWrites(join(folder, 'none'));
   });
 
   it('on a full disk says so, keeps the old file and removes the half-written one', async () => {

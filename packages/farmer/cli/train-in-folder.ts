@@ -3,6 +3,7 @@ import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
 import { Trainer, type TrainingMetrics } from '../src/trainer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { removeUnfinishedWrites } from './files/atomic-write.ts';
 import { Interrupt } from './interrupt.ts';
 import type { Output } from './output.ts';
 import { Progress } from './progress.ts';
@@ -100,6 +101,7 @@ async function train(
 /** Loads the folder's checkpoint, or begins the folder anew if it has none. */
 async function restore(session: TrainingSession, trainer: Trainer): Promise<void> {
   const { folder, run, dataset, output } = session;
+  await removeUnfinishedWrites(folder.path);
   if (!folder.hasCheckpoint()) {
     await folder.writeConfig(run);
     await folder.truncateMetrics(0);

@@ -117,7 +117,8 @@ function describeIssue(issue: z.core.$ZodIssue, config: unknown): string {
   }
   const key = issue.keys[0]!;
   const near = nearestMatch(key, keysAt(issue.path));
-  return `unknown key "${[...issue.path, key].join('.')}"${near ? `; did you mean "${near}"?` : ''}`;
+  const dotted = (name: string) => `"${[...issue.path, name].join('.')}"`;
+  return `unknown key ${dotted(key)}${near ? `; did you mean ${dotted(near)}?` : ''}`;
 }
 
 /** The keys that the schema knows at a path. */

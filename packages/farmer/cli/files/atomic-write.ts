@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -22,6 +22,13 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
     await rm(temporary, { force: true }).catch(() => {});
     throw new Error(explain(path, content, error), { cause: error });
   }
+}
+
+/** Removes what a process that was killed in the middle of `writeFileAtomic` left in a folder. */
+export async function removeUnfinishedWrites(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  const unfinished = names.filter((name) => /^\..+\.[0-9a-f-]{36}\.tmp$/.test(name));
+  await Promise.all(unfinished.map((name) => rm(join(folder, name), { force: true })));
 }
 
 async function writeAndSync(path: string, content: Uint8Array | string): Promise<void> {

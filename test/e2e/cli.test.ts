@@ -1,0 +1,239 @@
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { PNG } from 'pngjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeSafetensors, encodeSafetensors } from '@farmer/nn';
+import { readCheckpoint } from '../../packages/farmer/cli/checkpoint.ts';
+import { runCli, runCliWell, startCli, type CliResult } from '../support/cli.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'farmer-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const STEPS = 40;
+const cpu = ['--device', 'cpu'];
+/** A model that trains in milliseconds a step. */
+const small = [
+  ...['--train-images', '500', '--steps', String(STEPS), '--sample-steps', '0'],
+  ...['patch=7', 'flow.blocks=2', 'flow.width=16', 'flow.heads=2', 'ar.layers=1']
+    .concat(['ar.width=16', 'ar.heads=2'])
+    .flatMap((part) => ['--set', `model.${part}`]),
+  ...['--set', 'training.batch=8', '--log-steps', '10'],
+];
+
+const lastLine = (text: string) => text.trimEnd().split('\n').at(-1)!;
+const results = ({ stdout }: CliResult) => JSON.parse(lastLine(stdout)) as Record<string, unknown>;
+
+describe.concurrent('help', () => {
+  const commands = ['demo', 'train', 'eval', 'sample', 'export', 'data', 'doctor'];
+  it.each(commands)('of %s shows its options and examples', async (command) => {
+    const { stdout } = await runCliWell(command, '--help');
+    expect(stdout).toContain(`Usage: farmer ${command}`);
+    for (const option of ['--seed', '--adapter', '--json', '--debug']) {
+      expect(stdout).toContain(option);
+    }
+    expect(stdout).toMatch(new RegExp(`Examples:\\n  \\$ farmer ${command}`));
+  });
+
+  it('lists the commands', async () => {
+    const { stdout } = await runCliWell('--help');
+    for (const command of commands) expect(stdout).toContain(`  ${command} `);
+  });
+});
+
+/** One line on stderr, exit code 1, and nothing that looks like a stack trace. */
+function expectPlainError({ code, stderr }: CliResult, message: string): void {
+  // Dawn prints its own warnings to the same stream.
+  const lines = stderr.trimEnd().split('\n');
+  const errors = lines.filter((line) => line.startsWith('error: '));
+  expect(errors, stderr).toHaveLength(1);
+  expect(errors[0]).toContain(message);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  expect(code).toBe(1);
+}
+
+describe.concurrent('bad input', () => {
+  it.each([
+    ['trian', "unknown command 'trian'"],
+    ['train --stepz 3', "unknown option '--stepz'"],
+    ['train --steps -3', 'Expected a whole number from 1 up'],
+    ['train --steps 1e3', 'Expected a whole number from 1 up'],
+    ['train --preset tinny', 'unknown preset "tinny"; did you mean "tiny"?'],
+    ['train --data mnst', 'did you mean "mnist"?'],
+    ['train --data ./no/such/folder', 'no/such/folder'],
+    ['train --train-images 70000', '--train-images 70000 is more than the 60000 images'],
+    ['train --set model.ar.widht=3', 'did you mean "model.ar.width"?'],
+    ['train --set model.patch=-1', 'model.patch is -1'],
+    ['train --config no-such.json', 'cannot read the configuration no-such.json'],
+    ['train --run /dev/null/x --resume', 'has no checkpoint.safetensors to go on from'],
+    ['demo --minutes 0', 'Expected a number greater than 0'],
+    ['eval', 'give --checkpoint FILE or --run DIR'],
+    ['eval --run no-such-run', 'no-such-run has no checkpoint.safetensors'],
+    ['eval --split validation', 'Allowed choices are test, train'],
+    ['sample --checkpoint no-such-weights', 'is neither a file nor shipped weights'],
+    ['sample --checkpoint package.json --device cpu', 'package.json: '],
+    ['data --data ./docs', 'docs'],
+    ['doctor --adapter zzz', 'zzz'],
+    ['eval --checkpoint x.safetensors --device gpu', 'unknown device "gpu"'],
+  ])('farmer %s', async (line, message) => {
+    expectPlainError(await runCli(...line.split(' ')), message);
+  });
+
+  it('shows the stack trace with --debug', async () => {
+    const { code, stderr } = await runCli('eval', '--debug');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^\s+at /m);
+  });
+});
+
+describe('training', () => {
+  const run = (name: string) => join(folder, name);
+  const checkpoint = (name: string) => join(run(name), 'checkpoint.safetensors');
+  const metrics = (name: string) => readFile(join(run(name), 'metrics.jsonl'), 'utf8');
+  const isSame = async (a: string, b: string) =>
+    (await readFile(checkpoint(a))).equals(await readFile(checkpoint(b)));
+
+  beforeAll(async () => {
+    await runCliWell('train', ...cpu, ...small, '--run', run('whole'));
+  });
+
+  it('leaves configuration, metrics and checkpoint', async () => {
+    const lines = (await metrics('whole')).trimEnd().split('\n');
+    const rows = lines.map((line) => JSON.parse(line) as { step: number; loss: number });
+    expect(rows.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
+    expect(rows.at(-1)!.loss).toBeLessThan(rows[0]!.loss);
+    const saved = await readCheckpoint(checkpoint('whole'));
+    expect(saved.step).toBe(STEPS);
+    expect(JSON.parse(await readFile(join(run('whole'), 'config.json'), 'utf8'))).toEqual(
+      saved.run,
+    );
+  });
+
+  it('in two parts equals the whole, bit for bit, and reports as JSON', async () => {
+    await runCliWell('train', ...cpu, ...small, '--run', run('parts'), '--until', '17');
+    expect((await readCheckpoint(checkpoint('parts'))).step).toBe(17);
+    const options = ['--sample-steps', '40', '--log-steps', '10', '--json'];
+    const resumed = await runCliWell('train', ...cpu, '--run', run('parts'), ...options);
+    expect(resumed.stderr).toContain('resuming    at step 17 of 40');
+    expect(resumed.stdout.trimEnd()).not.toContain('\n');
+    expect(results(resumed)).toMatchObject({ command: 'train', step: STEPS, steps: STEPS });
+    expect(await isSame('whole', 'parts')).toBe(true);
+    expect(existsSync(join(run('parts'), 'samples', 'step-000040.png'))).toBe(true);
+  });
+
+  it.each([
+    ['SIGKILL', null],
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('goes on after %s where it was saved', async (signal, code) => {
+    const args = ['train', ...cpu, ...small, '--run', run(signal)];
+    const training = startCli([...args, '--checkpoint-steps', '1']);
+    while (!existsSync(checkpoint(signal)) && training.process.exitCode === null) await delay(2);
+    training.process.kill(signal);
+    const stopped = await training.result;
+    expect(stopped.code, stopped.stderr).toBe(code);
+    if (code !== null) expect(stopped.stdout).toContain(`go on with  farmer train --run`);
+    const { step } = await readCheckpoint(checkpoint(signal));
+    expect(step).toBeLessThan(STEPS);
+    const resumed = await runCliWell(...args, '--resume');
+    expect(resumed.stdout).toContain(`resuming    at step ${step} of ${STEPS}`);
+    expect(await isSame('whole', signal)).toBe(true);
+    expect(lastLine(await metrics(signal))).toContain('"step":40');
+    // Not even a half-written file of the killed process stays.
+    expect((await readdir(run(signal))).sort()).toEqual([
+      'checkpoint.safetensors',
+      'config.json',
+      'metrics.jsonl',
+    ]);
+  });
+
+  it('refuses a folder with the checkpoint of another run', async () => {
+    const other = ['--run', run('whole'), '--set', 'training.clip=2'];
+    expectPlainError(await runCli('train', ...cpu, ...small, ...other), 'training.clip 1, not 2');
+  });
+
+  it('evaluates: the parts add up to the total', async () => {
+    const options = ['--run', run('whole'), '--limit', '100', '--draws', '2', '--json'];
+    const found = results(await runCliWell('eval', ...cpu, ...options));
+    expect(found).toMatchObject({ images: 100, draws: 2, step: STEPS });
+    const parts = Object.values(found['parts'] as Record<string, number>);
+    expect(parts).toHaveLength(4);
+    expect(parts.reduce((a, b) => a + b)).toBeCloseTo(found['bitsPerDim'] as number, 5);
+    expect(found['standardError']).toBeGreaterThan(0);
+  });
+
+  it('draws a grid with one row a class, the same for the same seed', async () => {
+    const draw = async (name: string, seed: string) => {
+      const out = join(folder, name);
+      const options = ['--run', run('whole'), '--count', '2', '--out', out, '--seed', seed];
+      await runCliWell('sample', ...cpu, ...options);
+      return readFile(out);
+    };
+    const first = await draw('a.png', '1');
+    const { width, height } = PNG.sync.read(first);
+    // 10 rows of 2 images, enlarged twice, with gaps of 2.
+    expect([width, height]).toEqual([2 * 58 - 2, 10 * 58 - 2]);
+    expect((await draw('b.png', '1')).equals(first)).toBe(true);
+    expect((await draw('c.png', '2')).equals(first)).toBe(false);
+    const outside = await runCli('sample', ...cpu, '--run', run('whole'), '--class', '10');
+    expectPlainError(outside, '--class 10 is out of range: the model has classes 0 to 9');
+  });
+
+  it('exports weights alone, which evaluate and do not train on', async () => {
+    const weights = join(folder, 'weights.safetensors');
+    await runCliWell('export', '--run', run('whole'), '--out', weights);
+    const evaluate = (...from: string[]) =>
+      runCliWell('eval', ...cpu, ...from, '--limit', '10', '--json');
+    const ofRun = results(await evaluate('--run', run('whole')));
+    expect(results(await evaluate('--checkpoint', weights))['bitsPerDim']).toBe(
+      ofRun['bitsPerDim'],
+    );
+    await cp(run('whole'), run('weights'), { recursive: true });
+    await cp(weights, checkpoint('weights'));
+    expectPlainError(await runCli('train', ...cpu, '--run', run('weights')), 'weights alone');
+  });
+
+  it('names what is wrong with the tensors of a file', async () => {
+    const path = join(folder, 'bad.safetensors');
+    const good = decodeSafetensors(await readFile(checkpoint('whole')), 'whole');
+    const state = Object.fromEntries(
+      [...good.tensors].map(([name, tensor]) => [name, { dtype: 'F32' as const, ...tensor }]),
+    );
+    const name = 'model.ar.position';
+    const { [name]: tensor, ...rest } = state;
+    const turned = { ...tensor!, shape: [...tensor!.shape].reverse() };
+    for (const [tensors, message] of [
+      [rest, 'missing "ar.position"'],
+      [{ ...state, [name]: turned }, '"ar.position" has shape [16, 18], expected [18, 16]'],
+      [{ ...state, 'model.extra': tensor! }, 'unexpected "extra"'],
+    ] as const) {
+      await writeFile(path, encodeSafetensors(tensors, good.metadata));
+      const failed = await runCli('eval', ...cpu, '--checkpoint', path);
+      expectPlainError(failed, `${path} does not fit this model: ${message}`);
+    }
+  });
+});
+
+it('trains on WebGPU too: in two parts as in one', async () => {
+  const webgpu = ['--device', 'webgpu', ...small];
+  const [whole, parts] = [join(folder, 'gpu-whole'), join(folder, 'gpu-parts')];
+  await runCliWell('train', ...webgpu, '--run', whole);
+  await runCliWell('train', ...webgpu, '--run', parts, '--until', '20');
+  await runCliWell('train', ...webgpu, '--run', parts);
+  const read = (path: string) => readFile(join(path, 'checkpoint.safetensors'));
+  expect((await read(parts)).equals(await read(whole))).toBe(true);
+});
+
+it('lists a dataset and writes a preview', async () => {
+  const preview = join(folder, 'preview.png');
+  const listed = await runCliWell('data', '--data', 'mnist', '--preview', preview, '--json');
+  expect(results(listed)).toMatchObject({
+    datasets: [{ name: 'mnist', present: true, train: 60000, test: 10000, classes: 10 }],
+  });
+  expect(PNG.sync.read(await readFile(preview)).width).toBe(10 * 58 - 2);
+});
