@@ -1,4 +1,8 @@
 import { apply } from '../apply.ts';
+import {
+  gaussianMixtureBackwardKernel as cpuBackward,
+  gaussianMixtureKernel as cpuForward,
+} from '../cpu/gaussian-mixture.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { sizeOf } from '../shape.ts';
@@ -50,7 +54,7 @@ export const gaussianMixtureOp: Op<MixtureParams> = {
       ndarray([groups, values, params.components], component),
     ];
   },
-  kernels: { webgpu: gaussianMixtureKernel },
+  kernels: { webgpu: gaussianMixtureKernel, cpu: cpuForward },
   vjp({ inputs, outputs, gradients, params }) {
     const [z, head] = inputs;
     const component = outputs[1]!;
@@ -106,7 +110,7 @@ export const gaussianMixtureBackwardOp: Op<MixtureParams> = {
     }
     return [ndarray(z!.shape, dz), ndarray(head!.shape, dhead)];
   },
-  kernels: { webgpu: gaussianMixtureBackwardKernel },
+  kernels: { webgpu: gaussianMixtureBackwardKernel, cpu: cpuBackward },
   sample(random) {
     const { z, head, params } = sampleMixture(random);
     const weights = random.normals([z.shape[0]!, z.shape[1]!, params.components]);
