@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// Tests that compute run on the devices that this finds.
+const globalSetup = 'test/support/global-setup.ts';
+
 export default defineConfig({
   test: {
     projects: [
@@ -7,6 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'gpu',
+          globalSetup,
           include: ['test/gpu/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 300_000,
@@ -16,6 +20,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          globalSetup,
           include: ['test/e2e/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 600_000,
@@ -24,6 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'slow',
+          globalSetup,
           include: ['test/slow/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 1_800_000,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { formatDoctor, probeAdapter } from '@farmer/tensor/node';
+import { testAdapters } from '../support/devices.ts';
 
 const script = fileURLToPath(new URL('support/square-on-adapter.ts', import.meta.url));
 
@@ -57,8 +58,10 @@ afterEach(() => {
   for (const folder of scratch.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
+const hasLavapipe = testAdapters.includes('lavapipe');
+
 describe('a chosen adapter computes', () => {
-  test.each(['lavapipe', 'swiftshader'])('%s, by option', async (choice) => {
+  test.each(testAdapters)('%s, by option', async (choice) => {
     const result = await squaresOn(choice);
     expect(result.kind).toBe(choice);
     expect(result.chosenBy).toBe(`adapter ${choice}`);
@@ -66,25 +69,26 @@ describe('a chosen adapter computes', () => {
     expect(result.maxStorageBufferBindingSize).toBeGreaterThanOrEqual(2 ** 27);
   });
 
-  test.each(['lavapipe', 'swiftshader'])('%s, by environment', async (choice) => {
+  test.each(testAdapters)('%s, by environment', async (choice) => {
     const result = await squaresOn(undefined, { FARMER_ADAPTER: choice });
     expect(result.kind).toBe(choice);
     expect(result.chosenBy).toBe(`FARMER_ADAPTER=${choice}`);
   });
 
   test('the option outranks the environment', async () => {
-    const result = await squaresOn('swiftshader', { FARMER_ADAPTER: 'lavapipe' });
+    const result = await squaresOn('swiftshader', { FARMER_ADAPTER: 'nothing-like-it' });
     expect(result.kind).toBe('swiftshader');
   });
 
   test('by part of a name, in any case', async () => {
-    expect((await squaresOn('LLVMpipe')).kind).toBe('lavapipe');
-    expect((await squaresOn('subzero')).kind).toBe('swiftshader');
+    expect((await squaresOn('SubZero')).kind).toBe('swiftshader');
+    if (hasLavapipe) expect((await squaresOn('LLVMpipe')).kind).toBe('lavapipe');
   });
 
   test('auto takes a better adapter than the carried one where there is one', async () => {
     const result = await squaresOn(undefined);
-    expect(['hardware', 'lavapipe']).toContain(result.kind);
+    const expected = hasLavapipe ? ['hardware', 'lavapipe'] : ['hardware', 'swiftshader'];
+    expect(expected).toContain(result.kind);
   });
 });
 
@@ -123,7 +127,7 @@ describe('without a fitting adapter', () => {
     const line = child.stderr.split('\n').find((text) => text.startsWith('NoAdapterError')) ?? '';
     expect(line).toContain('adapter voodoo names no adapter of this machine');
     expect(line).toContain("'SwiftShader Device (Subzero)'");
-    expect(line).toMatch(/llvmpipe/);
+    if (hasLavapipe) expect(line).toMatch(/llvmpipe/);
     expect(line).toContain('choose auto, hardware, lavapipe, swiftshader');
   });
 

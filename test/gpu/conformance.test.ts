@@ -1,20 +1,18 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { registry, type Device } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
 import { checkForward, checkVjp } from '../support/conformance.ts';
+import { openTestDevice, testDevices } from '../support/devices.ts';
 
 // FARMER_TEST_CASES widens the search.
 const numRuns = Number(process.env.FARMER_TEST_CASES ?? 12);
 const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 
-const devices = [{ device: 'cpu' }, { adapter: 'lavapipe' }, { adapter: 'swiftshader' }];
-
-for (const options of devices) {
-  describe(`every op on ${options.adapter ?? options.device}`, () => {
+for (const name of testDevices) {
+  describe(`every op on ${name}`, () => {
     let device: Device;
     beforeAll(async () => {
-      device = await openDevice(options);
+      device = await openTestDevice(name);
     });
     afterAll(() => device.destroy());
 

@@ -14,11 +14,12 @@ import {
 } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import { mismatch, uniformSource } from '../support/conformance.ts';
+import { testAdapters } from '../support/devices.ts';
 
 const density = registry.find(({ name }) => name === 'gaussianMixtureLogProb')!;
 const params = (components: number) => ({ components, logitScale: 1, scale: 1 });
 
-for (const adapter of ['lavapipe', 'swiftshader']) {
+for (const adapter of testAdapters) {
   describe(`Gaussian mixtures on ${adapter}`, () => {
     let device: Device;
     beforeAll(async () => {

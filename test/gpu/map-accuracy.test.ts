@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { map, tensor, type Device } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
+import { testAdapters } from '../support/devices.ts';
 
-for (const adapter of ['lavapipe', 'swiftshader']) {
+for (const adapter of testAdapters) {
   describe(`pointwise functions on ${adapter}`, () => {
     let device: Device;
     beforeAll(async () => {

@@ -16,6 +16,7 @@ import { selectMatmul, type MatmulChoice } from '../../packages/tensor/src/webgp
 import { subgroup } from '../../packages/tensor/src/webgpu/matmul/subgroup.ts';
 import { tile } from '../../packages/tensor/src/webgpu/matmul/tile.ts';
 import { mismatch, uniformSource } from '../support/conformance.ts';
+import { testAdapters } from '../support/devices.ts';
 
 /** The product by one variant, whatever the selection table would say. */
 const forced = (choice: MatmulChoice): Op<MatmulParams> => ({
@@ -33,7 +34,7 @@ const sizes: readonly [number, number, number, number][] = [
   [2, 3, 1, 1],
 ];
 
-for (const adapter of ['lavapipe', 'swiftshader']) {
+for (const adapter of testAdapters) {
   describe(`matmul variants on ${adapter}`, () => {
     let device: WebGpuDevice;
     beforeAll(async () => {

@@ -20,15 +20,13 @@ import {
   type Device,
   type Tensor,
 } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
+import { openTestDevice, testDevices } from '../support/devices.ts';
 
-const devices = [{ device: 'cpu' }, { adapter: 'lavapipe' }, { adapter: 'swiftshader' }];
-
-for (const options of devices) {
-  describe(`ops that move elements on ${options.adapter ?? options.device}`, () => {
+for (const name of testDevices) {
+  describe(`ops that move elements on ${name}`, () => {
     let device: Device;
     beforeAll(async () => {
-      device = await openDevice(options);
+      device = await openTestDevice(name);
     });
     afterAll(() => device.destroy());
 

@@ -10,8 +10,9 @@ import {
   type Tensor,
 } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
+import { testAdapters } from '../support/devices.ts';
 
-for (const adapter of ['lavapipe', 'swiftshader']) {
+for (const adapter of testAdapters) {
   describe(`optimiser kernels on ${adapter}`, () => {
     let device: Device;
     beforeAll(async () => {

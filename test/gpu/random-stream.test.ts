@@ -8,19 +8,17 @@ import {
   type Device,
   type Tensor,
 } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
 import { distanceToNormal, moments } from '../support/statistics.ts';
+import { openTestDevice, testDevices } from '../support/devices.ts';
 
 const seed = 0x123456789abcdefn;
 const count = 100_001;
 
-const devices = [{ device: 'cpu' }, { adapter: 'lavapipe' }, { adapter: 'swiftshader' }];
-
-for (const options of devices) {
-  describe(`RandomStream on ${options.adapter ?? options.device}`, () => {
+for (const name of testDevices) {
+  describe(`RandomStream on ${name}`, () => {
     let device: Device;
     beforeAll(async () => {
-      device = await openDevice(options);
+      device = await openTestDevice(name);
     });
     afterAll(() => device.destroy());
 

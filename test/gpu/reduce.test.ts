@@ -19,8 +19,9 @@ import {
 } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import { uniformSource } from '../support/conformance.ts';
+import { testAdapters } from '../support/devices.ts';
 
-for (const adapter of ['lavapipe', 'swiftshader']) {
+for (const adapter of testAdapters) {
   describe(`reductions on ${adapter}`, () => {
     let device: Device;
     beforeAll(async () => {

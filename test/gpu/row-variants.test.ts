@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { registry, WebGpuDevice, type WebGpuCapabilities } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
 import { checkForward } from '../support/conformance.ts';
+import { openTestDevice, testAdapters } from '../support/devices.ts';
 
 // One op for each way in which row kernels use a team; compiling them all would take a minute on lavapipe.
 const rowOps = /^(sum|logSumExp|argmax|softmax|layerNormGradient)$/;
@@ -18,7 +18,7 @@ for (const [name, changes] of Object.entries(variants)) {
   describe(`row kernels with ${name}`, () => {
     let device: WebGpuDevice;
     beforeAll(async () => {
-      const opened = (await openDevice({ adapter: 'lavapipe' })) as WebGpuDevice;
+      const opened = (await openTestDevice(testAdapters[0]!)) as WebGpuDevice;
       const capabilities = { ...opened.capabilities, ...changes };
       device = new WebGpuDevice(opened.gpu, { name, capabilities });
     });
