@@ -23,7 +23,8 @@ for (const name of testDevices) {
           { numRuns },
         );
       });
-      test.runIf(op.vjp)(`${op.name}: vjp = finite differences`, async () => {
+      if (!op.vjp) continue;
+      test(`${op.name}: vjp = finite differences`, async () => {
         await fc.assert(
           fc.asyncProperty(seeds, (seed) => checkVjp(op, device, seed)),
           { numRuns },
