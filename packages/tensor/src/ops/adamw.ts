@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { adamwKernel as cpuKernel } from '../cpu/optimisers.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
@@ -61,7 +62,7 @@ function makeAdamwOp(count: number): Op<AdamwParams> {
         ...[m, v].map((data) => ndarray([data.length], data)),
       ];
     },
-    kernels: { webgpu: adamwKernel },
+    kernels: { webgpu: adamwKernel, cpu: cpuKernel },
     sample(random) {
       const { scalars, clip, parameters, gradients } = sampleUpdate(random, count);
       return {

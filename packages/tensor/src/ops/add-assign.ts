@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { addAssignKernel as cpuKernel } from '../cpu/assign.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
@@ -37,6 +38,7 @@ export const addAssignOp: Op<undefined> = {
     ),
   ],
   kernels: {
+    cpu: cpuKernel,
     webgpu(run, { inputs }) {
       const count = inputs[0]!.size;
       run.dispatch(addAssignKernel, [...inputs], [count], linearGrid(Math.ceil(count / 64)));

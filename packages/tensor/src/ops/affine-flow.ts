@@ -1,4 +1,8 @@
 import { apply } from '../apply.ts';
+import {
+  affineFlowBackwardKernel as cpuBackward,
+  affineFlowKernel as cpuForward,
+} from '../cpu/affine-flow.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
@@ -29,7 +33,7 @@ export const affineFlowOp: Op<NoParams> = {
     });
     return [ndarray(x!.shape, z), ndarray([batch, tokens], logDet)];
   },
-  kernels: { webgpu: affineFlowKernel },
+  kernels: { webgpu: affineFlowKernel, cpu: cpuForward },
   vjp({ inputs, outputs, gradients }) {
     const [, params] = inputs;
     const [z, logDet] = outputs;
@@ -67,7 +71,7 @@ export const affineFlowBackwardOp: Op<NoParams> = {
     });
     return [ndarray(z!.shape, dx), ndarray(params!.shape, dparams)];
   },
-  kernels: { webgpu: affineFlowBackwardKernel },
+  kernels: { webgpu: affineFlowBackwardKernel, cpu: cpuBackward },
   sample(random) {
     const shape = sampleShape(random);
     return {

@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { assignKernel as cpuKernel } from '../cpu/assign.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
@@ -33,6 +34,7 @@ export const assignOp: Op<undefined> = {
   },
   reference: ([target, value]) => [ndarray(target!.shape, value!.data, target!.dtype)],
   kernels: {
+    cpu: cpuKernel,
     webgpu(run, { inputs }) {
       const count = inputs[0]!.size;
       run.dispatch(assignKernel, [...inputs], [count], linearGrid(Math.ceil(count / 64)));

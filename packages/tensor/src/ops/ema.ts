@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { emaKernel as cpuKernel } from '../cpu/optimisers.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
@@ -30,7 +31,7 @@ const makeEmaOp = (count: number): Op<{ decay: number }> => ({
         data.map((average, i) => decay * average + (1 - decay) * parameter[i]!),
       );
     }),
-  kernels: { webgpu: emaKernel },
+  kernels: { webgpu: emaKernel, cpu: cpuKernel },
   sample(random) {
     const { parameters, gradients } = sampleUpdate(random, count);
     return { inputs: [...parameters, ...gradients], params: { decay: 0.9 } };

@@ -1,4 +1,8 @@
 import { apply1 } from '../apply.ts';
+import {
+  clipScaleKernel as cpuClipScale,
+  globalNormKernel as cpuGlobalNorm,
+} from '../cpu/global-norm.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { formatShape, ShapeError, sizeOf } from '../shape.ts';
@@ -21,7 +25,7 @@ export const globalNormOp: Op<NoParams> = {
     const squares = inputs.flatMap(({ data }) => [...data]).map((x) => x * x);
     return [ndarray([], [Math.sqrt(squares.reduce((a, b) => a + b, 0))])];
   },
-  kernels: { webgpu: globalNormKernel },
+  kernels: { webgpu: globalNormKernel, cpu: cpuGlobalNorm },
   sample(random) {
     const count = random.integer(1, 20);
     const shapes = Array.from({ length: count }, () =>
@@ -45,7 +49,7 @@ export const clipScaleOp: Op<{ maxNorm: number }> = {
     if (!Number.isFinite(value)) return [ndarray([2], [0, 0])];
     return [ndarray([2], [value > maxNorm ? maxNorm / value : 1, 1])];
   },
-  kernels: { webgpu: clipScaleKernel },
+  kernels: { webgpu: clipScaleKernel, cpu: cpuClipScale },
   sample(random) {
     const value = random.pick([0, 1e-30, 3e38, Infinity, NaN, random.uniform(), 3]);
     const maxNorm = random.pick([1, 0.5, Infinity]);

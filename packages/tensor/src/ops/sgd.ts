@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { sgdKernel as cpuKernel } from '../cpu/optimisers.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
@@ -67,7 +68,7 @@ function makeSgdOp(count: number, hasVelocities: boolean): Op<SgdParams> {
         ...moved.map((data) => ndarray([data.length], data)),
       ];
     },
-    kernels: { webgpu: sgdKernel },
+    kernels: { webgpu: sgdKernel, cpu: cpuKernel },
     sample(random) {
       const { scalars, clip, parameters, gradients } = sampleUpdate(random, count);
       const velocities = hasVelocities ? [sampleArena(parameters, random.normal)] : [];

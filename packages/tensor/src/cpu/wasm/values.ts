@@ -74,6 +74,7 @@ export class F32 extends Value {
   mul = (o: F32 | number): F32 => this.#op(0x94, o);
   div = (o: F32 | number): F32 => this.#op(0x95, o);
   max = (o: F32 | number): F32 => this.#op(0x97, o);
+  ne = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5c]);
   lt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5d]);
   gt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5e]);
   sqrt = (): F32 => new F32([this.code, 0x91]);
