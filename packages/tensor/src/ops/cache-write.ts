@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { cacheWriteKernel as cpuKernel } from '../cpu/cache-write.ts';
 import type { Op } from '../op.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -54,6 +55,7 @@ export const cacheWriteOp: Op<Record<string, never>> = {
     return [{ ...cache!, data }];
   },
   kernels: {
+    cpu: cpuKernel,
     webgpu(run, { inputs }) {
       const [cache, rows, position] = inputs as [Tensor, Tensor, Tensor];
       const [, length, width] = cache.shape as [number, number, number];

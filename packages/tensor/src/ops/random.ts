@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { fillRandom as fillOnCpu, sampleRows as sampleOnCpu } from '../cpu/random.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { gumbelOf, normalsOf, uniformsOf } from '../random/distributions.ts';
 import { philoxWords } from '../random/philox.ts';
@@ -31,6 +32,10 @@ export const randomUniformOp: Op<RandomParams & { low: number; high: number }> =
     webgpu(run, { inputs: [state], outputs: [y], params: { call, low, high } }) {
       fillRandom(run, 'uniform', state!, y!, { call, offset: low, scale: high - low });
     },
+    cpu(run, { inputs: [state], outputs: [y], params: { call, low, high } }) {
+      const numbers = { call, offset: low, scale: high - low };
+      fillOnCpu(run, 'uniform', state!, [y!, y!.size], numbers);
+    },
   },
   sample(random) {
     // From [0, 1) nothing is rounded: device and reference agree bit for bit.
@@ -60,6 +65,9 @@ export const randomNormalOp: Op<RandomParams & { mean: number; std: number }> = 
   kernels: {
     webgpu(run, { inputs: [state], outputs: [y], params: { call, mean, std } }) {
       fillRandom(run, 'normal', state!, y!, { call, offset: mean, scale: std });
+    },
+    cpu(run, { inputs: [state], outputs: [y], params: { call, mean, std } }) {
+      fillOnCpu(run, 'normal', state!, [y!, y!.size], { call, offset: mean, scale: std });
     },
   },
   sample(random) {
@@ -97,6 +105,9 @@ export const randomCategoricalOp: Op<{ call: number }> = {
   kernels: {
     webgpu(run, { inputs: [state, logits], outputs: [to], params: { call } }) {
       sampleRows(run, { state: state!, logits: logits!, to: to!, call });
+    },
+    cpu(run, { inputs: [state, logits], outputs: [to], params: { call } }) {
+      sampleOnCpu(run, { state: state!, logits: logits!, to: to!, call });
     },
   },
   sample(random) {

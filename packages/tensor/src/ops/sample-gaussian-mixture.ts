@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { sampleGaussianMixtureKernel as cpuKernel } from '../cpu/sample-mixture.ts';
 import type { Op } from '../op.ts';
 import { ndarray, ndarrayOf } from '../reference.ts';
 import { formatShape, ShapeError } from '../shape.ts';
@@ -41,7 +42,7 @@ export const sampleGaussianMixtureOp: Op<MixtureParams> = {
     }
     return [ndarray(normals!.shape, draws)];
   },
-  kernels: { webgpu: sampleGaussianMixtureKernel },
+  kernels: { webgpu: sampleGaussianMixtureKernel, cpu: cpuKernel },
   sample(random) {
     const { z: normals, head, params } = sampleMixture(random);
     const [groups, values, channels] = normals.shape as [number, number, number];

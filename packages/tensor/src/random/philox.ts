@@ -2,11 +2,11 @@
  * Philox 4x32-10: a random function of a counter and a key (Salmon et al., "Parallel random numbers: as easy
  * as 1, 2, 3", SC 2011). It has no state, so that any element of any stream can be computed anywhere.
  */
-const multiplier0 = 0xd2511f53;
-const multiplier1 = 0xcd9e8d57;
-const weyl0 = 0x9e3779b9;
-const weyl1 = 0xbb67ae85;
-const rounds = 10;
+export const multiplier0 = 0xd2511f53;
+export const multiplier1 = 0xcd9e8d57;
+export const weyl0 = 0x9e3779b9;
+export const weyl1 = 0xbb67ae85;
+export const rounds = 10;
 
 export type Words2 = readonly [number, number];
 export type Words4 = readonly [number, number, number, number];
