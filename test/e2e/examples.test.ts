@@ -1,0 +1,34 @@
+import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../..');
+
+async function run(example: string): Promise<string> {
+  const tsx = resolve(root, 'node_modules/.bin/tsx');
+  const { stdout } = await promisify(execFile)(tsx, [`examples/${example}`], { cwd: root });
+  return stdout;
+}
+
+const numberAfter = (text: string, output: string) =>
+  Number(output.split(text)[1]?.match(/-?[\d.e-]+/)?.[0]);
+
+test('1-tensors computes', async () => {
+  const output = await run('1-tensors.ts');
+  expect(output).toContain('14, 32, 32, 77');
+  expect(numberAfter('sum to', output)).toBeCloseTo(2, 5);
+});
+
+test('2-gradients fits a sine', async () => {
+  expect(numberAfter('400 steps:', await run('2-gradients.ts'))).toBeLessThan(0.01);
+});
+
+test('3-flow comes near the entropy of two moons, from below, and inverts', async () => {
+  const output = await run('3-flow.ts');
+  const reached = numberAfter('log-likelihood:', output);
+  const best = numberAfter('true density:', output);
+  expect(reached).toBeLessThan(best + 0.02);
+  expect(reached).toBeGreaterThan(best - 0.25);
+  expect(numberAfter('error:', output)).toBeLessThan(1e-3);
+});
