@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { runAttentionBackward as runOnCpu } from '../cpu/attention/backward.ts';
 import type { Op } from '../op.ts';
 import { ndarrayOf, type NdArray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
@@ -21,7 +22,7 @@ export const attentionBackwardOp: Op<AttentionBackwardParams> = {
   name: 'attentionBackward',
   infer: (inputs) => inputs.slice(0, 3).map(({ shape }) => ({ shape, dtype: 'f32' })),
   reference: backwardReference,
-  kernels: { webgpu: runAttentionBackward },
+  kernels: { webgpu: runAttentionBackward, cpu: runOnCpu },
   sample(random) {
     const { inputs, params, tolerance } = sampleAttention(random);
     const saved = attentionReference(inputs, params).map((array) => ({

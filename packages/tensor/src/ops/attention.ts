@@ -1,4 +1,5 @@
 import { apply } from '../apply.ts';
+import { runAttention as runOnCpu } from '../cpu/attention/forward.ts';
 import type { Op, Sample, TensorSpec } from '../op.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
@@ -22,7 +23,7 @@ export const attentionOp: Op<AttentionParams> = {
   name: 'attention',
   infer: inferAttention,
   reference: attentionReference,
-  kernels: { webgpu: runAttention },
+  kernels: { webgpu: runAttention, cpu: runOnCpu },
   differentiable: [0, 1, 2],
   vjp({ inputs, outputs, params, gradients }) {
     const [output, logSums] = outputs as [Tensor, Tensor];

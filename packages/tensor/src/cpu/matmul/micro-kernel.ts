@@ -2,8 +2,11 @@ import { F32, F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wa
 
 /** How a micro-kernel finds its operands. */
 export interface MicroKernelLayout {
-  /** 'rows': `rows` rows of A, `aStep` bytes apart. 'panel': packed, 8 floats for each k. */
-  readonly a: 'rows' | 'panel';
+  /**
+   * 'rows': `rows` rows of A, `aStep` bytes apart. 'panel': packed, 8 floats for each k. 'columns': A
+   * is stored transposed, `aStep` bytes from one k to the next.
+   */
+  readonly a: 'rows' | 'panel' | 'columns';
   /** 'rows': B itself, `bStep` bytes from one k to the next. 'panel': packed, `columns` floats for each k. */
   readonly b: 'rows' | 'panel';
   /** Height of the tile of C, 1 to 6. */
@@ -43,7 +46,7 @@ export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): M
     (f, a, aStep, b, bStep, depth, c, cStep, initial, initialStep) => {
       const sums = range(rows).map(() => vectors.map(() => f.local(F32x4)));
       const aRows = range(rows).map((r) => (layout.a === 'rows' ? f.let(a.add(aStep.mul(r))) : a));
-      const aPerStep = layout.a === 'rows' ? 4 : 32;
+      const aPerStep = { rows: 4, panel: 32, columns: 0 }[layout.a];
 
       const multiplyAdd = (u: number): void => {
         const bOffset = layout.b === 'rows' ? 0 : u * columns * 4;
@@ -53,11 +56,14 @@ export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): M
           const x = f.let(f.splat(aRows[r]!, offset));
           for (const v of vectors) f.set(sums[r]![v]!, x.madd(bRow[v]!, sums[r]![v]!));
         }
+        if (layout.a === 'columns') f.set(a, a.add(aStep));
         if (layout.b === 'rows') f.set(b, b.add(bStep));
       };
       const steps = (count: number): void => {
         range(count).forEach(multiplyAdd);
-        for (const pointer of new Set(aRows)) f.set(pointer, pointer.add(count * aPerStep));
+        if (aPerStep > 0) {
+          for (const pointer of new Set(aRows)) f.set(pointer, pointer.add(count * aPerStep));
+        }
         if (layout.b === 'panel') f.set(b, b.add(count * columns * 4));
       };
       const k = f.loop(0, depth, unroll, () => steps(unroll));
