@@ -12,6 +12,12 @@ export { fitHistogram, histogramBitsPerDim, type PixelHistogram } from './histog
 export { nearestMatch } from './nearest-match.ts';
 export { ArTransformer, type Predictions } from './ar-transformer.ts';
 export {
+  CapturedTraining,
+  type OptimisationConfig,
+  type StepMetrics,
+  type TrainingTask,
+} from './captured-training.ts';
+export {
   ConfigError,
   dimensions,
   parseConfig,
@@ -21,6 +27,18 @@ export {
   type TrainingConfig,
 } from './config.ts';
 export { cdfPixels, gaussianPixels, pixelMap, uniformPixels, type PixelMap } from './dequantize.ts';
+export {
+  distillationConfig,
+  parseDistillationConfig,
+  type DistillationConfig,
+} from './distill-config.ts';
+export {
+  Distiller,
+  distillationLoss,
+  forwardPath,
+  perturbed,
+  type DistillerOptions,
+} from './distill.ts';
 export { joinChannels, splitChannels, type SplitTokens } from './dimension-split.ts';
 export {
   evaluate,
@@ -39,5 +57,11 @@ export { dctMatrix, PatchTransform } from './patch-transform.ts';
 export { patchify, unpatchify } from './patchify.ts';
 export { arDirection, flowDirection, permuteTokens, type Direction } from './permutation.ts';
 export { preset, presets, type PresetName } from './presets.ts';
+export {
+  compareReverse,
+  type ReverseComparison,
+  type ReverseFigures,
+} from './reverse-comparison.ts';
 export { sampleImages, sampleLatents, type SamplingOptions } from './sampler.ts';
+export { StudentBlock, StudentFlow, type StudentAttention } from './student-flow.ts';
 export { Trainer, type TrainingMetrics } from './trainer.ts';

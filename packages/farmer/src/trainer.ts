@@ -1,69 +1,35 @@
-import { valueAndGrad } from '@farmer/autograd';
-import { AdamW, cosine } from '@farmer/nn';
-import {
-  addAssign,
-  defaultDevice,
-  empty,
-  map,
-  persist,
-  philoxNormals,
-  philoxPermutation,
-  philoxUniforms,
-  reshape,
-  scope,
-  stack,
-  zeros,
-  type Graph,
-  type Tensor,
-} from '@farmer/tensor';
+import type { AdamW } from '@farmer/nn';
+import { empty, persist, philoxUniforms, type Tensor } from '@farmer/tensor';
+import { CapturedTraining, type StepMetrics } from './captured-training.ts';
 import type { FarmerConfig } from './config.ts';
-import { shuffledBatches, type Batches } from './data/batches.ts';
-import { gather, type ImageDataset } from './data/image-dataset.ts';
+import type { ImageDataset } from './data/image-dataset.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
 import type { PixelHistogram } from './histogram.ts';
+import { ImageBatches } from './image-batches.ts';
 import { negativeLogLikelihood } from './likelihood.ts';
 import { Farmer } from './model.ts';
 
-/** Means over the steps since the last reading. */
-export interface TrainingMetrics {
-  /** Steps done. */
-  readonly step: number;
-  /** Eq. 14, in nats per dimension of what the flow sees. */
-  readonly loss: number;
+/** Means over the steps since the last reading; the loss is eq. 14, in nats per dimension of what the flow sees. */
+export interface TrainingMetrics extends StepMetrics {
   readonly bitsPerDim: number;
-  readonly gradientNorm: number;
-  readonly learningRate: number;
-  /** Steps since the last reading that changed nothing, because loss or gradient was not finite. */
-  readonly skipped: number;
 }
 
-// Streams of host noise: calls of Philox under one step.
-const pixelNoise = 0;
+// A stream of host noise, beside those of the image batches.
 const labelNoise = 1;
-const shuffleStream = 2;
 
 /**
- * Trains flow and AR model together (section 3). The first step is captured and later steps replay it: one submit each.
- * A step depends on the seed, its number, and the state alone, so that a resumed run equals an uninterrupted one.
+ * Trains flow and AR model together (section 3). A step depends on the seed, its number, and the state alone, so that
+ * a resumed run equals an uninterrupted one.
  */
 export class Trainer {
   readonly config: FarmerConfig;
   readonly model: Farmer;
-  readonly optimizer: AdamW;
-  readonly #dataset: ImageDataset;
   readonly #seed: number;
-  readonly #batches: Batches;
-  readonly #images: Tensor;
+  readonly #batches: ImageBatches;
   readonly #labels: Tensor;
-  /** Sums since the last reading: loss and gradient norm of finite steps, and how many these were. */
-  readonly #totals: Tensor;
-  readonly #schedule: (step: number) => number;
-  /** The pixel map of a step. */
-  readonly #pixelMapAt: (step: number) => PixelMap;
+  readonly #training: CapturedTraining;
   #pixelLogDet = 0;
   #stepsRead = 0;
-  #graph: Graph | undefined;
-  #step = 0;
 
   constructor(
     config: FarmerConfig,
@@ -72,109 +38,73 @@ export class Trainer {
     seed: number,
     model = new Farmer(config.model, seed),
   ) {
-    const { training } = config;
-    const { height, width, channels } = config.model.image;
+    const { batch } = config.training;
     this.config = config;
     this.model = model;
-    this.#dataset = dataset;
     this.#seed = seed;
-    this.optimizer = new AdamW(model.namedParameters(), {
-      betas: training.betas,
-      weightDecay: training.weightDecay,
-      clipNorm: training.clip,
+    this.#batches = new ImageBatches(dataset, {
+      ...{ batch, seed, pixels: config.model.pixels },
+      pixelMapAt: pixelMapSchedule(config, histogram),
     });
-    this.#schedule = cosine({
-      peak: training.peakLearningRate,
-      final: training.peakLearningRate * training.finalLearningRate,
-      warmup: training.warmup,
-      total: training.steps,
+    this.#labels = persist(empty([batch], 'i32'));
+    this.#training = new CapturedTraining(config.training, {
+      parameters: model.namedParameters(),
+      prepare: (step) => this.#writeBatch(step),
+      loss: () =>
+        negativeLogLikelihood(
+          model.logLikelihood(this.#batches.images, this.#labels),
+          model.dimensions.values,
+        ),
     });
-    this.#pixelMapAt = pixelMapSchedule(config, histogram);
-    this.#batches = shuffledBatches(dataset.count, training.batch, (n, epoch) =>
-      philoxPermutation(n, seed, shuffleStream + epoch),
-    );
-    this.#images = persist(empty([training.batch, height, width, channels]));
-    this.#labels = persist(empty([training.batch], 'i32'));
-    this.#totals = persist(zeros([3]));
+  }
+
+  get optimizer(): AdamW {
+    return this.#training.optimizer;
   }
 
   /** Steps done. */
   get step(): number {
-    return this.#step;
+    return this.#training.step;
   }
 
   /** Continues from a checkpoint: weights and optimiser state are loaded by the caller. */
   resumeAt(step: number): void {
-    this.#step = step;
+    this.#training.resumeAt(step);
     this.#stepsRead = step;
   }
 
   /** Runs one optimisation step; the device may still be at work when it returns. */
   advance(): void {
-    const step = this.#step;
-    this.#writeBatch(step);
-    this.optimizer.setStep(this.#schedule(step), step + 1);
-    if (this.#graph) this.#graph.replay();
-    else this.#graph = defaultDevice().capture(() => this.#computeStep());
-    defaultDevice().flush();
-    this.#step++;
+    this.#training.advance();
   }
 
   /** Waits for the device and reads the means since the last call. */
   async readMetrics(): Promise<TrainingMetrics> {
-    const [loss, norm, finite] = (await this.#totals.data()) as unknown as [number, number, number];
-    this.#totals.write([0, 0, 0]);
-    const steps = this.#step - this.#stepsRead;
-    this.#stepsRead = this.#step;
-    const { values } = this.model.dimensions;
-    const mean = loss / finite;
-    const pixels = this.#pixelLogDet / steps / values;
+    const metrics = await this.#training.readMetrics();
+    const steps = metrics.step - this.#stepsRead;
+    this.#stepsRead = metrics.step;
+    const pixels = this.#pixelLogDet / steps / this.model.dimensions.values;
     this.#pixelLogDet = 0;
-    return {
-      step: this.#step,
-      loss: mean,
-      bitsPerDim: (mean - pixels) / Math.LN2,
-      gradientNorm: norm / finite,
-      learningRate: this.#schedule(this.#step - 1),
-      skipped: steps - finite,
-    };
+    return { ...metrics, bitsPerDim: (metrics.loss - pixels) / Math.LN2 };
   }
 
   dispose(): void {
-    this.#graph?.dispose();
-    for (const tensor of [this.#images, this.#labels, this.#totals]) tensor.dispose();
-    this.optimizer.dispose();
+    this.#training.dispose();
+    this.#batches.dispose();
+    this.#labels.dispose();
   }
 
-  #computeStep(): void {
-    scope(() => {
-      const { values } = this.model.dimensions;
-      const { value: loss, gradients } = valueAndGrad(
-        () => negativeLogLikelihood(this.model.logLikelihood(this.#images, this.#labels), values),
-        this.model.parameters(),
-      );
-      const { norm, finite } = this.optimizer.update(gradients, loss);
-      // 0 · NaN is NaN, so the terms of a skipped step are selected away.
-      const terms = stack([loss, norm, reshape(finite, [])], 0);
-      addAssign(this.#totals, map('where(finite > 0, x, 0)', { finite, x: terms }));
-    });
-  }
-
-  /** Writes batch `step` as values of the pixel map, with labels dropped at random (section 3.1). */
+  /** Writes batch `step`, with labels dropped at random (section 3.1). */
   #writeBatch(step: number): void {
-    const { training, model } = this.config;
-    const { images, labels } = gather(this.#dataset, this.#batches.batchAt(step));
-    const draw = model.pixels === 'gaussian' ? philoxNormals : philoxUniforms;
-    const noise = draw(this.#seed, step, pixelNoise, images.length);
-    const { values, logDet } = this.#pixelMapAt(step).forward(images, noise);
-    this.#images.write(values);
+    const { labels, logDet } = this.#batches.write(step);
     const dropped = philoxUniforms(this.#seed, step, labelNoise, labels.length);
+    const { labelDropout } = this.config.training;
     this.#labels.write(
       Int32Array.from(labels, (label, i) =>
-        dropped[i]! < training.labelDropout ? this.model.ar.nullClass : label,
+        dropped[i]! < labelDropout ? this.model.nullClass : label,
       ),
     );
-    this.#pixelLogDet += logDet.reduce((a, b) => a + b, 0) / logDet.length;
+    this.#pixelLogDet += logDet;
   }
 }
 

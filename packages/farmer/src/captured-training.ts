@@ -1,0 +1,126 @@
+import { valueAndGrad } from '@farmer/autograd';
+import { AdamW, cosine, type Schedule } from '@farmer/nn';
+import {
+  addAssign,
+  defaultDevice,
+  map,
+  persist,
+  reshape,
+  scope,
+  stack,
+  zeros,
+  type Graph,
+  type Tensor,
+} from '@farmer/tensor';
+import type { TrainingConfig } from './config.ts';
+
+/** How parameters are optimised, whatever the loss. */
+export type OptimisationConfig = Pick<
+  TrainingConfig,
+  'steps' | 'peakLearningRate' | 'finalLearningRate' | 'warmup' | 'betas' | 'weightDecay' | 'clip'
+>;
+
+/** Means over the steps since the last reading. */
+export interface StepMetrics {
+  /** Steps done. */
+  readonly step: number;
+  readonly loss: number;
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** Steps since the last reading that changed nothing, because loss or gradient was not finite. */
+  readonly skipped: number;
+}
+
+export interface TrainingTask {
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Writes what a step reads, from its number alone. */
+  readonly prepare: (step: number) => void;
+  /** The scalar loss of the data that `prepare` wrote. */
+  readonly loss: () => Tensor;
+}
+
+/**
+ * Optimises parameters by AdamW under a cosine schedule. The first step is captured and later steps replay it: one
+ * submit each.
+ */
+export class CapturedTraining {
+  readonly optimizer: AdamW;
+  readonly #task: TrainingTask;
+  readonly #parameters: readonly Tensor[];
+  readonly #schedule: Schedule;
+  /** Sums since the last reading: loss and gradient norm of finite steps, and how many these were. */
+  readonly #totals: Tensor;
+  #stepsRead = 0;
+  #graph: Graph | undefined;
+  #step = 0;
+
+  constructor(config: OptimisationConfig, task: TrainingTask) {
+    this.#task = task;
+    this.#parameters = [...task.parameters.values()];
+    this.optimizer = new AdamW(task.parameters, {
+      betas: config.betas,
+      weightDecay: config.weightDecay,
+      clipNorm: config.clip,
+    });
+    this.#schedule = cosine({
+      peak: config.peakLearningRate,
+      final: config.peakLearningRate * config.finalLearningRate,
+      warmup: config.warmup,
+      total: config.steps,
+    });
+    this.#totals = persist(zeros([3]));
+  }
+
+  /** Steps done. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Continues from a checkpoint: weights and optimiser state are loaded by the caller. */
+  resumeAt(step: number): void {
+    this.#step = step;
+    this.#stepsRead = step;
+  }
+
+  /** Runs one optimisation step; the device may still be at work when it returns. */
+  advance(): void {
+    const step = this.#step;
+    this.#task.prepare(step);
+    this.optimizer.setStep(this.#schedule(step), step + 1);
+    if (this.#graph) this.#graph.replay();
+    else this.#graph = defaultDevice().capture(() => this.#computeStep());
+    defaultDevice().flush();
+    this.#step++;
+  }
+
+  /** Waits for the device and reads the means since the last call. */
+  async readMetrics(): Promise<StepMetrics> {
+    const [loss, norm, finite] = (await this.#totals.data()) as unknown as [number, number, number];
+    this.#totals.write([0, 0, 0]);
+    const steps = this.#step - this.#stepsRead;
+    this.#stepsRead = this.#step;
+    return {
+      step: this.#step,
+      loss: loss / finite,
+      gradientNorm: norm / finite,
+      learningRate: this.#schedule(this.#step - 1),
+      skipped: steps - finite,
+    };
+  }
+
+  dispose(): void {
+    this.#graph?.dispose();
+    this.#totals.dispose();
+    this.optimizer.dispose();
+  }
+
+  #computeStep(): void {
+    scope(() => {
+      const { value: loss, gradients } = valueAndGrad(this.#task.loss, this.#parameters);
+      const { norm, finite } = this.optimizer.update(gradients, loss);
+      // 0 · NaN is NaN, so the terms of a skipped step are selected away.
+      const terms = stack([loss, norm, reshape(finite, [])], 0);
+      addAssign(this.#totals, map('where(finite > 0, x, 0)', { finite, x: terms }));
+    });
+  }
+}

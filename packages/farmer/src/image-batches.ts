@@ -1,0 +1,59 @@
+import {
+  empty,
+  persist,
+  philoxNormals,
+  philoxPermutation,
+  philoxUniforms,
+  type Tensor,
+} from '@farmer/tensor';
+import type { ModelConfig } from './config.ts';
+import { shuffledBatches, type Batches } from './data/batches.ts';
+import { gather, type ImageDataset } from './data/image-dataset.ts';
+import type { PixelMap } from './dequantize.ts';
+
+// Streams of host noise: calls of Philox under one step.
+const pixelNoise = 0;
+const shuffleStream = 2;
+
+export interface ImageBatchesOptions {
+  readonly batch: number;
+  readonly seed: number;
+  readonly pixels: ModelConfig['pixels'];
+  /** The pixel map of a step. */
+  readonly pixelMapAt: (step: number) => PixelMap;
+}
+
+/** Shuffled batches of a dataset on the device. A batch and its noise depend on the seed and the step alone. */
+export class ImageBatches {
+  /** Values of the pixel map, [B, H, W, C]. */
+  readonly images: Tensor;
+  readonly #dataset: ImageDataset;
+  readonly #options: ImageBatchesOptions;
+  readonly #batches: Batches;
+
+  constructor(dataset: ImageDataset, options: ImageBatchesOptions) {
+    const { batch, seed } = options;
+    const { count, height, width, channels } = dataset;
+    this.#dataset = dataset;
+    this.#options = options;
+    this.#batches = shuffledBatches(count, batch, (n, epoch) =>
+      philoxPermutation(n, seed, shuffleStream + epoch),
+    );
+    this.images = persist(empty([batch, height, width, channels]));
+  }
+
+  /** Writes batch `step` to `images`; gives its labels, and the pixel map's log-det averaged over its images. */
+  write(step: number): { labels: ArrayLike<number>; logDet: number } {
+    const { seed, pixels, pixelMapAt } = this.#options;
+    const { images, labels } = gather(this.#dataset, this.#batches.batchAt(step));
+    const draw = pixels === 'gaussian' ? philoxNormals : philoxUniforms;
+    const noise = draw(seed, step, pixelNoise, images.length);
+    const { values, logDet } = pixelMapAt(step).forward(images, noise);
+    this.images.write(values);
+    return { labels, logDet: logDet.reduce((a, b) => a + b, 0) / logDet.length };
+  }
+
+  dispose(): void {
+    this.images.dispose();
+  }
+}

@@ -1,0 +1,114 @@
+import { assign, map, pad, scope, slice, type Tensor } from '@farmer/tensor';
+import { Init, LayerNorm, Linear, Module, Transformer } from '@farmer/nn';
+import { dimensions, type ModelConfig } from './config.ts';
+import type { FlowBlockOptions } from './flow-block.ts';
+import type { Flow } from './flow.ts';
+import { flowDirection, permuteTokens, type Direction } from './permutation.ts';
+
+/**
+ * What a token's shift and scale are predicted from. 'bidirectional' (section 3.5): all tokens of the block's output,
+ * its own among them. 'causal': those before it, which determine the exact shift and scale.
+ */
+export type StudentAttention = 'bidirectional' | 'causal';
+
+/**
+ * g_t: a block's approximate inverse in one parallel pass, with the parameters of a FlowBlock under the same names.
+ * It has no log-determinant: likelihoods come from the teacher.
+ *
+ *     x_i = z_i · exp(a_i(z)) + μ_i(z);   the first token in reading order stays, as in the teacher
+ */
+export class StudentBlock extends Module {
+  readonly direction: Direction;
+  readonly attention: StudentAttention;
+  readonly inputProjection: Linear;
+  /** [N, width], tied to image location whatever the direction. */
+  readonly position: Tensor;
+  readonly transformer: Transformer;
+  readonly outputNorm: LayerNorm;
+  /** To [μ, a]. */
+  readonly outputProjection: Linear;
+
+  constructor(init: Init, options: FlowBlockOptions, attention: StudentAttention) {
+    super();
+    const { tokens, channels, width } = options;
+    this.direction = options.direction;
+    this.attention = attention;
+    this.inputProjection = new Linear(init, channels, width);
+    this.position = init.normal([tokens, width], 0.02);
+    this.transformer = new Transformer(init, options);
+    this.outputNorm = new LayerNorm(init, width);
+    this.outputProjection = new Linear(init, width, 2 * channels, { zero: true });
+  }
+
+  /** z → x, all tokens at once; [B, N, d] both. */
+  inverse(z: Tensor): Tensor {
+    return scope(() => {
+      const written = permuteTokens(z, this.direction);
+      const channels = written.shape[2]!;
+      const affine = this.#affineParameters(written);
+      const shift = slice(affine, { axis: 2, start: 0, end: channels });
+      const logScale = slice(affine, { axis: 2, start: channels, end: 2 * channels });
+      const x = map('z * exp(a) + mu', { z: written, a: logScale, mu: shift });
+      return permuteTokens(x, this.direction);
+    });
+  }
+
+  /** [μ, a] of each token, [B, N, 2d]; zero, the identity, for the first. */
+  #affineParameters(tokens: Tensor): Tensor {
+    const causal = this.attention === 'causal';
+    const place = permuteTokens(this.position, this.direction);
+    const embedded = map('h + place', { h: this.inputProjection.forward(tokens), place });
+    const hidden = this.transformer.forward(embedded, { causal });
+    const predicted = this.outputProjection.forward(this.outputNorm.forward(hidden));
+    const count = predicted.shape[1]!;
+    // Shifted by one, position i speaks of token i + 1; else each of itself.
+    const [start, end] = causal ? [0, count - 1] : [1, count];
+    return pad(slice(predicted, { axis: 1, start, end }), [
+      [0, 0],
+      [1, 0],
+      [0, 0],
+    ]);
+  }
+}
+
+/** The student G = g_1 ∘ … ∘ g_n of one-step distillation (section 3.5): X ≈ G(Z) in n parallel passes. */
+export class StudentFlow extends Module {
+  readonly attention: StudentAttention;
+  readonly blocks: readonly StudentBlock[];
+
+  /** A student with a copy of the teacher's weights. */
+  constructor(teacher: Flow, config: ModelConfig, attention: StudentAttention = 'bidirectional') {
+    super();
+    const { tokens, channels } = dimensions(config);
+    const init = new Init(0);
+    this.attention = attention;
+    this.blocks = teacher.blocks.map(
+      (_, t) =>
+        new StudentBlock(
+          init,
+          { ...config.flow, tokens, channels, direction: flowDirection(t) },
+          attention,
+        ),
+    );
+    const weights = teacher.namedParameters();
+    for (const [name, parameter] of this.namedParameters()) assign(parameter, weights.get(name)!);
+  }
+
+  /** Z [B, N, d] → X. */
+  inverse(z: Tensor): Tensor {
+    return scope(() => this.blocks.reduceRight((latent, block) => block.inverse(latent), z));
+  }
+
+  /** What each block makes of the one after it: Z̃⁰ … Zⁿ⁻¹ from Z̃ⁿ, in the order of the blocks. */
+  inversePath(z: Tensor): Tensor[] {
+    return scope(() => {
+      const path: Tensor[] = [];
+      let latent = z;
+      for (const block of [...this.blocks].reverse()) {
+        latent = block.inverse(latent);
+        path.unshift(latent);
+      }
+      return path;
+    });
+  }
+}
