@@ -139,8 +139,6 @@ export class CpuDevice implements Device {
 
   #execute({ key, build, words, taskCount }: KernelPlan): void {
     if (taskCount === 0) return;
-    // A new kernel's code may come to lie in a block that a pending command still reads.
-    if (!this.#pool.hasKernel(key)) this.flush();
     const command = { kernel: this.#pool.kernel(key, build), words, taskCount };
     const size = CommandList.byteLength([command]);
     if (this.#pendingSize + size > pendingBytes) this.flush();

@@ -44,14 +44,17 @@ export class LinearMemory {
    */
   allocate(byteLength: number): number {
     const size = bucketSize(byteLength);
-    const pointer = this.#take(size) ?? this.#extend(size) ?? this.#takeLarger(size);
-    if (pointer === undefined) {
-      throw new Error(
-        `CPU memory: cannot allocate ${byteLength} bytes; ${this.#liveBytes} are in use and the memory ends at 4 GiB. ` +
-          'Use a smaller batch or model.',
-      );
-    }
-    return pointer;
+    return (
+      this.#take(size) ??
+      this.#extend(size) ??
+      this.#takeLarger(size) ??
+      this.#throwFull(byteLength)
+    );
+  }
+
+  /** A block that was never in use, so that no pending or captured command writes to it. */
+  allocateNew(byteLength: number): number {
+    return this.#extend(bucketSize(byteLength)) ?? this.#throwFull(byteLength);
   }
 
   /** Gives a block back. @throws if `pointer` is not a block in use */
@@ -98,6 +101,13 @@ export class LinearMemory {
       peak: this.#peak,
       liveBlocks: this.#live.size,
     };
+  }
+
+  #throwFull(byteLength: number): never {
+    throw new Error(
+      `CPU memory: cannot allocate ${byteLength} bytes; ${this.#liveBytes} are in use and the memory ends at 4 GiB. ` +
+        'Use a smaller batch or model.',
+    );
   }
 
   #take(size: number): number | undefined {

@@ -81,10 +81,6 @@ export class ThreadPool {
     );
   }
 
-  hasKernel(key: string): boolean {
-    return this.#kernels.has(key);
-  }
-
   /** The number of the kernel named `key`, built at its first use. */
   kernel(key: string, build: () => ModuleBuilder): number {
     const known = this.#kernels.get(key);
@@ -93,7 +89,8 @@ export class ThreadPool {
     if (id === maxKernels)
       throw new Error(`CPU device: more than ${maxKernels} different kernels.`);
     const code = build().build(this.memory.isShared);
-    const pointer = this.memory.allocate(code.length);
+    // Threads compile it at their first use, which may be after the replay of a capture that it was built in.
+    const pointer = this.memory.allocateNew(code.length);
     new Uint8Array(this.memory.memory.buffer).set(code, pointer);
     this.words().set([pointer, code.length], words.kernels + 2 * id);
     this.#kernels.set(key, id);
