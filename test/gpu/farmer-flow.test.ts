@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Init, type Module } from '@farmer/nn';
 import { scope, tensor, type Tensor } from '@farmer/tensor';
-import { dimensions, Farmer, Flow, FlowBlock, type InvertibleMap } from 'farmer';
+import { dimensions, Farmer, Flow, FlowBlock, JetBlock, type InvertibleMap } from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
 import { logAbsDeterminant, numericJacobian } from '../support/linear-algebra.ts';
@@ -9,6 +9,10 @@ import { logAbsDeterminant, numericJacobian } from '../support/linear-algebra.ts
 const { tokens, channels } = dimensions(tinyConfig);
 const block = (direction: 'forward' | 'backward') => () =>
   new FlowBlock(new Init(1), { tokens, channels, layers: 1, width: 8, heads: 2, direction });
+
+const jetBlock = (index: number, d = channels) =>
+  new JetBlock(new Init(1), { tokens, channels: d, layers: 1, width: 8, heads: 2, index });
+const jetConfig = { ...tinyConfig, flow: { ...tinyConfig.flow, kind: 'jet' as const } };
 
 /** The model's whole path from pixels' values to latents. */
 class WholeModel implements InvertibleMap {
@@ -28,6 +32,9 @@ const maps: Record<string, () => { map: InvertibleMap; module: Module }> = {
   'a block in raster order': () => same(block('forward')()),
   'a reversed block': () => same(block('backward')()),
   'a flow of three blocks': () => same(new Flow(new Init(2), tinyConfig)),
+  'an even Jet block': () => same(jetBlock(0)),
+  'an odd Jet block': () => same(jetBlock(1)),
+  'a Jet flow of three blocks': () => same(new Flow(new Init(2), jetConfig)),
   'pixels to latents': () => {
     const map = new WholeModel();
     return { map, module: map.model };
@@ -112,12 +119,51 @@ describeOnDevices('invertible maps', () => {
     });
   }
 
-  test('the flow starts as the identity with log-det 0', async () => {
-    const flow = new Flow(new Init(4), tinyConfig);
-    const x = normals(10, tokens * channels);
-    expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).z)).toEqual(x);
-    expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).logDet)).toEqual(
-      new Float32Array(1),
-    );
-  });
+  for (const d of [4, 5]) {
+    test(`two Jet blocks move all ${d} channels, and each reads all tokens`, async () => {
+      const x = normals(13, tokens * d);
+      /** Which channels of which token change when one value of token 2 does. */
+      const changes = async (map: InvertibleMap, channel: number) => {
+        const forward = (input: Float32Array) =>
+          values(() => map.forward(tensor(input, [1, tokens, d])).z);
+        const moved = x.slice();
+        moved[2 * d + channel]! += 1;
+        const [before, after] = [await forward(x), await forward(moved)];
+        return Array.from({ length: tokens }, (_, i) =>
+          Array.from({ length: d }, (_, c) => after[i * d + c] !== before[i * d + c]),
+        );
+      };
+      const movedBy = [];
+      for (const index of [0, 1]) {
+        const block = jetBlock(index, d);
+        randomizeParameters(block, 14);
+        const reached = new Set<number>();
+        for (let channel = 0; channel < d; channel++) {
+          const changed = await changes(block, channel);
+          const elsewhere = changed
+            .filter((_, i) => i !== 2)
+            .map((row) => row.flatMap((c, j) => (c ? [j] : [])));
+          // A conditioning channel moves the other half of every token; a moved one, itself alone.
+          expect(new Set(elsewhere.map(String)).size).toBe(1);
+          elsewhere[0]!.forEach((c) => reached.add(c));
+          expect(reached.has(channel) && elsewhere[0]!.length > 0).toBe(false);
+        }
+        movedBy.push(reached);
+      }
+      expect([...movedBy[0]!, ...movedBy[1]!].sort()).toEqual(
+        Array.from({ length: d }, (_, c) => c),
+      );
+    });
+  }
+
+  for (const [kind, config] of Object.entries({ FARMER: tinyConfig, Jet: jetConfig })) {
+    test(`the ${kind} flow starts as the identity with log-det 0`, async () => {
+      const flow = new Flow(new Init(4), config);
+      const x = normals(10, tokens * channels);
+      expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).z)).toEqual(x);
+      expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).logDet)).toEqual(
+        new Float32Array(1),
+      );
+    });
+  }
 });

@@ -30,7 +30,9 @@ describeOnDevices('the model', () => {
     const labels = [1];
     const predict = async (input: Float32Array) => {
       const parts = scope(() =>
-        model.ar.forward(tensor(input, [1, tokens, informative]), tensor(labels, [1], 'i32')),
+        model
+          .requireAr()
+          .forward(tensor(input, [1, tokens, informative]), tensor(labels, [1], 'i32')),
       );
       return { each: await parts.informative.data(), shared: await parts.shared!.data() };
     };
@@ -72,23 +74,23 @@ describeOnDevices('the model', () => {
     const model = randomModel();
     const batch = 3;
     const z = normals(3, batch * tokens * informative);
-    const labels = [0, 2, model.ar.nullClass];
+    const labels = [0, 2, model.requireAr().nullClass];
     const input = tensor(z, [batch, tokens, informative]);
     const classes = tensor(labels, [batch], 'i32');
-    const full = scope(() => model.ar.forward(input, classes));
+    const full = scope(() => model.requireAr().forward(input, classes));
     const stepwise = scope(() => {
-      const { width, blocks } = model.ar.transformer;
+      const { width, blocks } = model.requireAr().transformer;
       const caches = createKeyValueCache(
         batch,
-        model.ar.conditionRepeat + tokens,
+        model.requireAr().conditionRepeat + tokens,
         width,
         blocks.length,
       );
       const position = tensor([0], [1], 'u32');
-      const heads = [model.ar.start(classes, caches, position)];
+      const heads = [model.requireAr().start(classes, caches, position)];
       for (let i = 0; i < tokens; i++) {
         const token = slice(input, { axis: 1, start: i, end: i + 1 });
-        heads.push(model.ar.next(token, i, caches, position));
+        heads.push(model.requireAr().next(token, i, caches, position));
       }
       return { informative: concat(heads.slice(0, tokens), 1), shared: heads[tokens]! };
     });
@@ -110,7 +112,7 @@ describeOnDevices('the model', () => {
     const deeper = await read(() => {
       const { z, logDet } = model.flow.forward(model.tokens(x));
       const { informative: latents } = model.split(z);
-      const head = model.ar.forward(latents, labels).informative; // [B, N, 1 + 2d]
+      const head = model.requireAr().forward(latents, labels).informative; // [B, N, 1 + 2d]
       const mean = slice(head, { axis: 2, start: 1, end: 1 + channels });
       const std = map('squareplus(raw)', {
         raw: slice(head, { axis: 2, start: 1 + channels, end: 1 + 2 * channels }),
@@ -128,7 +130,7 @@ describeOnDevices('the model', () => {
   test('the gradient of the whole loss passes gradCheck', async () => {
     const model = randomModel();
     const x = tensor(normals(5, 2 * pixels), [2, ...imageShape]);
-    const labels = tensor([1, model.ar.nullClass], [2], 'i32');
+    const labels = tensor([1, model.requireAr().nullClass], [2], 'i32');
     const { worst } = await gradCheck(
       () => negativeLogLikelihood(model.logLikelihood(x, labels), pixels),
       model.parameters(),

@@ -15,7 +15,10 @@ import { mixtureHeadBias, mixtureHeadWidth } from './gaussian-mixture.ts';
 export interface Predictions {
   /** GMM_i of each informative token: [B, N, K(1 + 2dᴵ)]. */
   readonly informative: Tensor;
-  /** GMM_{N+1}, shared by all redundant tokens: [B, K_R(1 + 2dᴿ)]; undefined without redundant channels. */
+  /**
+   * GMM_{N+1}, shared by all redundant tokens: [B, K_R(1 + 2dᴿ)]; undefined without redundant channels, and where
+   * these are an independent Gaussian.
+   */
   readonly shared: Tensor | undefined;
 }
 
@@ -39,7 +42,7 @@ export class ArTransformer extends Module {
   constructor(init: Init, config: ModelConfig) {
     super();
     const { tokens, informative, redundant } = dimensions(config);
-    const { ar, classes, components, sharedComponents, conditionRepeat } = config;
+    const { ar, classes, components, sharedComponents, conditionRepeat, redundantPrior } = config;
     const { width } = ar;
     this.conditionRepeat = conditionRepeat;
     this.tokens = tokens;
@@ -50,7 +53,9 @@ export class ArTransformer extends Module {
     this.outputNorm = new LayerNorm(init, width);
     this.informativeHead = mixtureHead(init, width, components, informative);
     this.sharedHead =
-      redundant > 0 ? mixtureHead(init, width, sharedComponents, redundant) : undefined;
+      redundant > 0 && redundantPrior === 'conditional-mixture'
+        ? mixtureHead(init, width, sharedComponents, redundant)
+        : undefined;
   }
 
   /** The label that stands for "no class". */

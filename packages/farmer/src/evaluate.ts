@@ -91,7 +91,7 @@ export async function* scoreImages(
       model.logLikelihood(
         tensor(mapped.values, [count, height, width, channels]),
         tensor(
-          unconditional ? new Int32Array(count).fill(model.ar.nullClass) : labels,
+          unconditional ? new Int32Array(count).fill(model.nullClass) : labels,
           [count],
           'i32',
         ),

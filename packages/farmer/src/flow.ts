@@ -3,27 +3,22 @@ import { Module, type Init } from '@farmer/nn';
 import { dimensions, type ModelConfig } from './config.ts';
 import { FlowBlock } from './flow-block.ts';
 import type { InvertibleMap, Mapped } from './invertible-map.ts';
+import { JetBlock } from './jet-block.ts';
 import { flowDirection } from './permutation.ts';
 
-/** The autoregressive flow F: X = Z⁰ → Z¹ → … → Zⁿ = Z. Not conditioned on the class. */
+/** The flow F: X = Z⁰ → Z¹ → … → Zⁿ = Z. Not conditioned on the class. */
 export class Flow extends Module implements InvertibleMap {
-  readonly blocks: FlowBlock[];
+  readonly blocks: (FlowBlock | JetBlock)[];
 
   constructor(init: Init, config: ModelConfig) {
     super();
     const { tokens, channels } = dimensions(config);
-    const { blocks, layers, width, heads } = config.flow;
-    this.blocks = Array.from(
-      { length: blocks },
-      (_, t) =>
-        new FlowBlock(init, {
-          tokens,
-          channels,
-          layers,
-          width,
-          heads,
-          direction: flowDirection(t),
-        }),
+    const { kind, blocks, layers, width, heads } = config.flow;
+    const options = { tokens, channels, layers, width, heads };
+    this.blocks = Array.from({ length: blocks }, (_, t) =>
+      kind === 'jet'
+        ? new JetBlock(init, { ...options, index: t })
+        : new FlowBlock(init, { ...options, direction: flowDirection(t) }),
     );
   }
 

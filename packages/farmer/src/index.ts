@@ -49,6 +49,7 @@ export {
 } from './evaluate.ts';
 export { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
 export { Flow } from './flow.ts';
+export { JetBlock, type JetBlockOptions } from './jet-block.ts';
 export type { InvertibleMap, Mapped } from './invertible-map.ts';
 export { bitsPerDim, negativeLogLikelihood } from './likelihood.ts';
 export { Farmer, totalLogLikelihood, type LogLikelihood } from './model.ts';
@@ -56,6 +57,8 @@ export { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';
 export { dctMatrix, PatchTransform } from './patch-transform.ts';
 export { patchify, unpatchify } from './patchify.ts';
 export { arDirection, flowDirection, permuteTokens, type Direction } from './permutation.ts';
+export type { LatentLogLikelihood, Prior } from './prior.ts';
+export { GaussianPrior, standardNormalLogProb } from './gaussian-prior.ts';
 export { preset, presets, type PresetName } from './presets.ts';
 export {
   compareReverse,

@@ -1,4 +1,4 @@
-import { gaussianMixtureLogProb, map, reshape, scope, sum, type Tensor } from '@farmer/tensor';
+import { map, scope, type Tensor } from '@farmer/tensor';
 import { Init, Module } from '@farmer/nn';
 import { ArTransformer } from './ar-transformer.ts';
 import { dimensions, type Dimensions, type ModelConfig } from './config.ts';
@@ -7,13 +7,10 @@ import { Flow } from './flow.ts';
 import { PatchTransform } from './patch-transform.ts';
 import { patchify, unpatchify } from './patchify.ts';
 import { arDirection, permuteTokens, type Direction } from './permutation.ts';
+import { createPrior, type LatentLogLikelihood, type Prior } from './prior.ts';
 
 /** log p(x) of each image in nats, [B] each; the total is their sum (eq. 14). */
-export interface LogLikelihood {
-  /** Σ_i log p(zᴵ_i | zᴵ_<i, c) */
-  readonly informative: Tensor;
-  /** Σ_i log p(zᴿ_i | Zᴵ, c); undefined without redundant channels. */
-  readonly redundant: Tensor | undefined;
+export interface LogLikelihood extends LatentLogLikelihood {
   /** log|det ∂Z/∂X| */
   readonly logDet: Tensor;
 }
@@ -23,18 +20,34 @@ export class Farmer extends Module {
   readonly config: ModelConfig;
   readonly dimensions: Dimensions;
   readonly flow: Flow;
-  readonly ar: ArTransformer;
+  /** Undefined where the prior is a plain Gaussian (config key `prior`). */
+  readonly ar: ArTransformer | undefined;
+  readonly prior: Prior;
   readonly #transform: PatchTransform;
 
-  /** @param seed of the initial weights */
-  constructor(config: ModelConfig, seed: number) {
+  /** @param init draws the initial weights; or a seed for one */
+  constructor(config: ModelConfig, init: Init | number) {
     super();
-    const init = new Init(seed);
+    const drawn = typeof init === 'number' ? new Init(init) : init;
     this.config = config;
     this.dimensions = dimensions(config);
-    this.flow = new Flow(init, config);
-    this.ar = new ArTransformer(init, config);
+    this.flow = new Flow(drawn, config);
+    this.ar = config.prior === 'ar' ? new ArTransformer(drawn, config) : undefined;
+    this.prior = createPrior(config, this.dimensions, this.ar);
     this.#transform = new PatchTransform(config);
+  }
+
+  /** The label that stands for "no class". */
+  get nullClass(): number {
+    return this.config.classes;
+  }
+
+  /** @throws Error for a model that has no AR Transformer */
+  requireAr(): ArTransformer {
+    if (this.ar) return this.ar;
+    throw new Error(
+      `this model has no AR Transformer: its model.prior is "${this.config.prior}"; "ar" would give it one`,
+    );
   }
 
   /** The order in which the AR model reads tokens. */
@@ -75,26 +88,8 @@ export class Farmer extends Module {
   }
 
   /** log P(Z | c) = log P(Zᴵ | c) + log P(Zᴿ | Zᴵ, c), [B] each. */
-  latentLogLikelihood(z: Tensor, labels: Tensor): Omit<LogLikelihood, 'logDet'> {
-    return scope(() => {
-      const { components, sharedComponents } = this.config;
-      const { tokens, informative } = this.dimensions;
-      const batch = z.shape[0]!;
-      const parts = this.split(z);
-      const predicted = this.ar.forward(parts.informative, labels);
-
-      const each = gaussianMixtureLogProb(
-        reshape(parts.informative, [batch * tokens, 1, informative]),
-        reshape(predicted.informative, [batch * tokens, -1]),
-        { components },
-      );
-      const logInformative = sum(reshape(each, [batch, tokens]), { axes: [1] });
-      if (!parts.redundant) return { informative: logInformative, redundant: undefined };
-      const shared = gaussianMixtureLogProb(parts.redundant, predicted.shared!, {
-        components: sharedComponents,
-      }); // [B, N]
-      return { informative: logInformative, redundant: sum(shared, { axes: [1] }) };
-    });
+  latentLogLikelihood(z: Tensor, labels: Tensor): LatentLogLikelihood {
+    return scope(() => this.prior.logLikelihood(this.split(z), labels));
   }
 }
 

@@ -1,4 +1,4 @@
-import { flip, type Tensor } from '@farmer/tensor';
+import { flip, philoxPermutation, type Tensor } from '@farmer/tensor';
 
 /** The reading direction of a block over tokens: raster order, or its reverse. */
 export type Direction = 'forward' | 'backward';
@@ -19,4 +19,21 @@ export function arDirection(blocks: number, finalPermutation: boolean): Directio
 /** Tokens [B, N, d] between image order and reading order; its own inverse. */
 export function permuteTokens(tokens: Tensor, direction: Direction): Tensor {
   return direction === 'forward' ? tokens : flip(tokens, tokens.rank - 2);
+}
+
+// Any seed does: it only has to be the same wherever a model is built, so that weights mean the same.
+const couplingSeed = 2410;
+
+/**
+ * The channels of a Jet block in coupling order: the first `fixed` condition, the others move. Two consecutive blocks
+ * share a random order, reversed in the second, so that the pair moves every channel.
+ */
+export function couplingOrder(
+  channels: number,
+  block: number,
+): { order: Int32Array; fixed: number } {
+  const order = Int32Array.from(philoxPermutation(channels, couplingSeed, block >> 1));
+  return block % 2 === 0
+    ? { order, fixed: Math.ceil(channels / 2) }
+    : { order: order.reverse(), fixed: Math.floor(channels / 2) };
 }

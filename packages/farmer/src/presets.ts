@@ -20,12 +20,14 @@ const common = {
   patch: 4,
   pixels: 'cdf',
   patchTransform: 'dct',
+  prior: 'ar',
+  redundantPrior: 'conditional-mixture',
   finalPermutation: true,
 } as const;
 
 const tinyModel: FarmerConfig['model'] = {
   ...common,
-  flow: { blocks: 3, layers: 1, width: 48, heads: 3 },
+  flow: { kind: 'affine-autoregressive', blocks: 3, layers: 1, width: 48, heads: 3 },
   ar: { layers: 2, width: 64, heads: 4 },
   informativeChannels: 8,
   components: 8,
@@ -49,7 +51,7 @@ export const presets = {
   small: {
     model: {
       ...common,
-      flow: { blocks: 4, layers: 2, width: 64, heads: 4 },
+      flow: { kind: 'affine-autoregressive', blocks: 4, layers: 2, width: 64, heads: 4 },
       ar: { layers: 3, width: 96, heads: 6 },
       informativeChannels: 8,
       components: 16,
@@ -62,7 +64,7 @@ export const presets = {
   base: {
     model: {
       ...common,
-      flow: { blocks: 4, layers: 4, width: 128, heads: 4 },
+      flow: { kind: 'affine-autoregressive', blocks: 4, layers: 4, width: 128, heads: 4 },
       ar: { layers: 4, width: 192, heads: 6 },
       informativeChannels: 8,
       components: 64,

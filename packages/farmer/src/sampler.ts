@@ -9,6 +9,7 @@ import {
 } from '@farmer/tensor';
 import { createKeyValueCache } from '@farmer/nn';
 import type { SplitTokens } from './dimension-split.ts';
+import { GaussianPrior } from './gaussian-prior.ts';
 import type { Farmer } from './model.ts';
 
 /** Temperatures of plain sampling; all 1 draws from the model itself. */
@@ -17,7 +18,7 @@ export interface SamplingOptions {
   readonly logitScale?: number;
   /** T_σ multiplies component standard deviations. */
   readonly scale?: number;
-  /** Multiplies the standard deviations of the shared redundant mixture (figure 7). */
+  /** Multiplies the standard deviations of the redundant channels (figure 7). */
   readonly redundantScale?: number;
 }
 
@@ -32,12 +33,16 @@ export function sampleLatents(
   random: RandomStream,
   options: SamplingOptions = {},
 ): SplitTokens {
+  if (model.prior instanceof GaussianPrior) {
+    return model.prior.sample(labels.size, random, options.scale);
+  }
   return scope(() => {
+    const ar = model.requireAr();
     const { components, sharedComponents, conditionRepeat } = model.config;
     const { tokens, informative, redundant } = model.dimensions;
     const { logitScale = 1, scale = 1, redundantScale = 1 } = options;
     const batch = labels.size;
-    const { width, blocks } = model.ar.transformer;
+    const { width, blocks } = ar.transformer;
     const caches = createKeyValueCache(batch, conditionRepeat + tokens, width, blocks.length);
     const position = tensor([0], [1], 'u32');
 
@@ -49,23 +54,26 @@ export function sampleLatents(
         { components: k, logitScale, scale: spread },
       ); // [B, n, d]
 
-    let head = model.ar.start(labels, caches, position);
+    let head = ar.start(labels, caches, position);
     const drawn: Tensor[] = [];
     for (let i = 0; i < tokens; i++) {
       const { token, next } = scope(() => {
         const token = draw(head, 1, informative, components, scale);
-        return { token, next: model.ar.next(token, i, caches, position) };
+        return { token, next: ar.next(token, i, caches, position) };
       });
       head.dispose();
       head = next;
       drawn.push(token);
     }
+    const drawRedundant = () => {
+      const spread = scale * redundantScale;
+      return ar.sharedHead
+        ? draw(head, tokens, redundant, sharedComponents, spread)
+        : random.normal([batch, tokens, redundant], 0, spread);
+    };
     return {
       informative: concat(drawn, 1),
-      redundant:
-        redundant > 0
-          ? draw(head, tokens, redundant, sharedComponents, scale * redundantScale)
-          : undefined,
+      redundant: redundant > 0 ? drawRedundant() : undefined,
     };
   });
 }

@@ -1,0 +1,32 @@
+import type { Tensor } from '@farmer/tensor';
+import type { ArTransformer } from './ar-transformer.ts';
+import { AutoregressivePrior } from './ar-prior.ts';
+import type { Dimensions, ModelConfig } from './config.ts';
+import type { SplitTokens } from './dimension-split.ts';
+import { GaussianPrior } from './gaussian-prior.ts';
+
+/** log P(Z | c) of each image in nats, [B] each. */
+export interface LatentLogLikelihood {
+  /** Σ_i log p(zᴵ_i | zᴵ_<i, c) */
+  readonly informative: Tensor;
+  /** Σ_i log p(zᴿ_i | Zᴵ, c); undefined without redundant channels. */
+  readonly redundant: Tensor | undefined;
+}
+
+/** A density over the flow's output Z. */
+export interface Prior {
+  /**
+   * @param parts Zᴵ [B, N, dᴵ] and Zᴿ [B, N, dᴿ] in reading order
+   * @param labels i32 [B]
+   */
+  logLikelihood(parts: SplitTokens, labels: Tensor): LatentLogLikelihood;
+}
+
+/** @param ar the AR Transformer; undefined for a plain Gaussian prior */
+export function createPrior(
+  config: ModelConfig,
+  dimensions: Dimensions,
+  ar: ArTransformer | undefined,
+): Prior {
+  return ar ? new AutoregressivePrior(ar, config) : new GaussianPrior(dimensions);
+}
