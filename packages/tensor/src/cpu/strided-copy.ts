@@ -64,7 +64,8 @@ function copyModule(rank: number, isDense: boolean): ModuleBuilder {
   return module;
 }
 
-function copyDense(f: FunctionBuilder, source: I32, target: I32, count: I32): void {
+/** Copies `count` elements that lie side by side. */
+export function copyDense(f: FunctionBuilder, source: I32, target: I32, count: I32): void {
   const move = (i: I32): [I32, I32] => [source.add(i.shl(2)), target.add(i.shl(2))];
   const i = f.loop(0, count, 4, (i) => {
     const [from, to] = move(i);

@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { fillBits as fillOnCpu } from '../cpu/fill.ts';
 import type { Device } from '../device.ts';
 import { bitsOf, type DType } from '../dtype.ts';
 import type { Op } from '../op.ts';
@@ -16,6 +17,8 @@ export const fillOp: Op<{ shape: Shape; value: number; dtype: DType }> = {
   },
   reference: (_, { shape, value, dtype }) => [ndarrayOf(shape, () => value, dtype)],
   kernels: {
+    cpu: (run, { outputs: [y], params: { value, dtype } }) =>
+      fillOnCpu(run, y!, bitsOf(value, dtype)),
     webgpu: (run, { outputs: [y], params: { value, dtype } }) =>
       fillBits(run, y!, bitsOf(value, dtype)),
   },

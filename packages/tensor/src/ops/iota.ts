@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { writeIota } from '../cpu/fill.ts';
 import type { Device } from '../device.ts';
 import type { DType } from '../dtype.ts';
 import type { Op } from '../op.ts';
@@ -18,6 +19,7 @@ export const iotaOp: Op<{ length: number; dtype: DType }> = {
   },
   reference: (_, { length, dtype }) => [ndarrayOf([length], (index) => index, dtype)],
   kernels: {
+    cpu: (run, { outputs: [y], params: { dtype } }) => writeIota(run, y!, dtype),
     webgpu(run, { outputs: [y], params: { length, dtype } }) {
       const count = Math.ceil(length / 4);
       const groups = linearGrid(Math.ceil(count / workgroupSize));

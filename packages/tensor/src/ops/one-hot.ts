@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { writeOneHot } from '../cpu/fill.ts';
 import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { checkShape } from '../shape.ts';
@@ -23,6 +24,8 @@ export const oneHotOp: Op<{ depth: number }> = {
     return [ndarrayOf([...indices!.shape, depth], value)];
   },
   kernels: {
+    cpu: (run, { inputs: [indices], outputs: [y], params: { depth } }) =>
+      writeOneHot(run, indices!, y!, depth),
     webgpu(run, { inputs: [indices], outputs: [y], params: { depth } }) {
       const groups = linearGrid(Math.ceil(y!.size / workgroupSize));
       run.dispatch(oneHotKernel, [indices!, y!], [y!.size, depth], groups);

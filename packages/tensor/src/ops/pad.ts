@@ -1,6 +1,7 @@
 import { apply1 } from '../apply.ts';
 import { coordinatesOf, indexOf } from '../coordinates.ts';
 import { bitsOf } from '../dtype.ts';
+import { padBits as padOnCpu } from '../cpu/pad.ts';
 import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { formatShape, ShapeError } from '../shape.ts';
@@ -37,6 +38,13 @@ export const padOp: Op<{ padding: Padding; value: number }> = {
     return [ndarrayOf(shape, element, x!.dtype)];
   },
   kernels: {
+    cpu: (run, { inputs: [x], outputs: [y], params: { padding, value } }) =>
+      padOnCpu(run, {
+        from: x!,
+        to: y!,
+        before: padding.map(([before]) => before),
+        bits: bitsOf(value, x!.dtype),
+      }),
     webgpu(run, { inputs: [x], outputs: [y], params: { padding, value } }) {
       const bits = bitsOf(value, x!.dtype);
       if (x!.size === 0) fillBits(run, y!, bits);
