@@ -1,4 +1,6 @@
 import { apply1 } from '../apply.ts';
+import { gatherBits as gatherOnCpu } from '../cpu/gather.ts';
+import { scatterAdd as scatterAddOnCpu } from '../cpu/scatter-add.ts';
 import { bitsOf, type DType } from '../dtype.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray, type NdArray } from '../reference.ts';
@@ -54,6 +56,11 @@ export const gatherOp: Op<{ axis: number; missing: number }> = {
     return [ndarray(shape, data, x!.dtype)];
   },
   kernels: {
+    cpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
+      const tensors = { source: x!, indices: indices!, result: y! };
+      const bits = bitsOf(missing, x!.dtype);
+      gatherOnCpu(run, indexedAxis(x!.shape, axis, indices!), tensors, bits);
+    },
     webgpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
       const bits = bitsOf(missing, x!.dtype);
       const tensors = { source: x!, indices: indices!, result: y! };
@@ -103,6 +110,10 @@ export const scatterAddOp: Op<{ axis: number; length: number }> = {
     return [ndarray(shape, data, values!.dtype)];
   },
   kernels: {
+    cpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
+      const tensors = { values: values!, indices: indices!, result: y! };
+      scatterAddOnCpu(run, indexedAxis(y!.shape, axis, indices!), tensors);
+    },
     webgpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
       const tensors = { values: values!, indices: indices!, result: y! };
       scatterAddKernel(run, indexedAxis(y!.shape, axis, indices!), tensors);

@@ -1,5 +1,7 @@
 import { apply1 } from '../apply.ts';
 import { coordinatesOf, indexOf } from '../coordinates.ts';
+import { gatherBits as gatherOnCpu } from '../cpu/gather.ts';
+import { scatterAdd as scatterAddOnCpu } from '../cpu/scatter-add.ts';
 import { bitsOf } from '../dtype.ts';
 import type { Op } from '../op.ts';
 import { ndarray, ndarrayOf, type NdArray } from '../reference.ts';
@@ -44,6 +46,11 @@ export const takeAlongAxisOp: Op<{ axis: number; missing: number }> = {
     return [ndarrayOf(indices!.shape, value, x!.dtype)];
   },
   kernels: {
+    cpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
+      const tensors = { source: x!, indices: indices!, result: y! };
+      const bits = bitsOf(missing, x!.dtype);
+      gatherOnCpu(run, indexedAxis(x!.shape, axis, indices!), tensors, bits);
+    },
     webgpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
       const bits = bitsOf(missing, x!.dtype);
       const tensors = { source: x!, indices: indices!, result: y! };
@@ -89,6 +96,10 @@ export const scatterAddAlongAxisOp: Op<{ axis: number; length: number }> = {
     return [ndarray(shape, data, values!.dtype)];
   },
   kernels: {
+    cpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
+      const tensors = { values: values!, indices: indices!, result: y! };
+      scatterAddOnCpu(run, indexedAxis(y!.shape, axis, indices!), tensors);
+    },
     webgpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
       const tensors = { values: values!, indices: indices!, result: y! };
       scatterAddKernel(run, indexedAxis(y!.shape, axis, indices!), tensors);
