@@ -25,6 +25,10 @@ export interface Row {
   readonly f: FunctionBuilder;
   /** A parameter of the kernel, in all lanes. */
   uniform(name: string): F32x4;
+  /** Elements of the row. */
+  readonly length: I32;
+  /** Where the row begins in a binding. */
+  pointer(binding: string): I32;
   /** Runs `body` over the row. */
   each(body: (elements: RowElements) => void): void;
   /** The sum or maximum of `value` over the row, in all lanes. */
@@ -80,6 +84,8 @@ function rowModule({ bindings, uniforms = [], body }: RowKernel): ModuleBuilder 
     f.while(row.lt(end), () => {
       body({
         f,
+        length: w.length,
+        pointer: pointerTo,
         uniform: (name) => splats[uniforms.indexOf(name)]!,
         each: (visit) => eachVector(f, pointerTo, bytes, visit),
         fold: (kind, value) => foldRow(f, pointerTo, bytes, kind, value),

@@ -2,7 +2,7 @@ import { exp, log } from './math.ts';
 import type { Row, RowKernel } from './rows.ts';
 
 /** max x, and Σ exp(x - max x). */
-function exponentialSum({ f, fold }: Row) {
+export function exponentialSum({ f, fold }: Row) {
   const shift = fold('max', (at) => at.load('x'));
   const whole = fold('sum', (at) => exp(f, f.let(at.load('x').sub(shift))));
   return { shift, whole };

@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { argmaxMiddleAxis } from '../cpu/argmax.ts';
 import type { DType } from '../dtype.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
@@ -42,6 +43,10 @@ export const argmaxOp: Op<ArgmaxParams> = {
     return [ndarray(argmaxOp.infer([x!], params)[0]!.shape, values, 'i32')];
   },
   kernels: {
+    cpu(run, { inputs: [x], outputs: [y], params }) {
+      const [outer, length, inner] = around(x!.shape, params.axis);
+      argmaxMiddleAxis(run, { outer, length, inner }, x!, y!);
+    },
     webgpu(run, { inputs: [x], outputs: [y], params }) {
       const [outer, length, inner] = around(x!.shape, params.axis);
       const count = outer * inner;

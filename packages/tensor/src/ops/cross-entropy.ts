@@ -1,4 +1,6 @@
 import { apply1 } from '../apply.ts';
+import { crossEntropyGradientKernel, crossEntropyKernel } from '../cpu/cross-entropy.ts';
+import { runRowKernel } from '../cpu/rows.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { mapRows, referenceLogSumExp, rowsOf } from '../reference-rows.ts';
 import { ndarray, type NdArray } from '../reference.ts';
@@ -25,6 +27,14 @@ export const crossEntropyOp: Op<NoParams> = {
     return [ndarray(labels!.shape, values)];
   },
   kernels: {
+    cpu: (run, { inputs: [logits, labels], outputs: [loss] }) => {
+      const size = rowsOf(logits!.shape);
+      runRowKernel(run, crossEntropyKernel, size, [
+        [logits!, size[1]],
+        [labels!, 1],
+        [loss!, 1],
+      ]);
+    },
     webgpu: (run, { inputs: [logits, labels], outputs: [loss] }) => {
       const size = rowsOf(logits!.shape);
       runRows(run, forward, size, [logits!, labels!, loss!], [size[1], NaN]);
@@ -61,6 +71,15 @@ export const crossEntropyGradientOp: Op<NoParams> = {
     return [mapRows([logits!], rule)];
   },
   kernels: {
+    cpu: (run, { inputs: [logits, labels, g], outputs: [dx] }) => {
+      const size = rowsOf(logits!.shape);
+      runRowKernel(run, crossEntropyGradientKernel, size, [
+        [logits!, size[1]],
+        [labels!, 1],
+        [g!, 1],
+        [dx!, size[1]],
+      ]);
+    },
     webgpu: (run, { inputs: [logits, labels, g], outputs: [dx] }) =>
       runRows(run, backward, rowsOf(logits!.shape), [logits!, labels!, g!, dx!]),
   },
