@@ -1,4 +1,5 @@
 export { Init } from './init.ts';
+export { ShapeInit } from './shape-init.ts';
 export { MultiHeadAttention } from './layers/attention.ts';
 export { Dropout } from './layers/dropout.ts';
 export { Embedding } from './layers/embedding.ts';

@@ -32,7 +32,7 @@ export interface Graph {
  * Work is ordered: `run`, `write` and `read` take effect in the order of the calls.
  */
 export interface Device {
-  readonly kind: 'webgpu' | 'cpu';
+  readonly kind: 'webgpu' | 'cpu' | 'shapes';
   /** What the user sees, for example "llvmpipe (LLVM 19.1.7, 256 bits)". */
   readonly name: string;
   allocate(byteLength: number): Storage;
@@ -68,4 +68,15 @@ export function defaultDevice(): Device {
 
 export function setDefaultDevice(device: Device | undefined): void {
   current = device;
+}
+
+/** Runs `body` with another default device. */
+export function withDefaultDevice<T>(device: Device, body: () => T): T {
+  const previous = current;
+  current = device;
+  try {
+    return body();
+  } finally {
+    current = previous;
+  }
 }

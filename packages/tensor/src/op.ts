@@ -12,6 +12,13 @@ export interface TensorSpec {
   readonly dtype: DType;
 }
 
+/** A call of an op by shapes alone. */
+export interface OpCall<P> {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly params: P;
+}
+
 export interface VjpCall<P> {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
@@ -46,6 +53,8 @@ export interface Op<P> {
   readonly mutates?: readonly number[];
   /** Gradients of the inputs, in order. Absent: the op is not differentiable. */
   vjp?(call: VjpCall<P>): (Tensor | null)[];
+  /** Floating-point operations of its products of matrices, two a multiply-add, for budgets. Absent: none. */
+  flops?(call: OpCall<P>): number;
   /** A random case: odd, prime and 1-sized shapes, broadcasting, edge values. */
   sample(random: SampleRandom): Sample<P>;
   /** Inputs through which gradients flow (indices do not). Default: every f32 input. */

@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor.ts';
 import { runAttentionBackward } from '../webgpu/attention/backward.ts';
 import {
   attentionReference,
+  productFlops,
   sampleAttention,
   scoresOf,
   type AttentionParams,
@@ -22,6 +23,8 @@ export const attentionBackwardOp: Op<AttentionBackwardParams> = {
   name: 'attentionBackward',
   infer: (inputs) => inputs.slice(0, 3).map(({ shape }) => ({ shape, dtype: 'f32' })),
   reference: backwardReference,
+  // q·kᵀ again, dO·Vᵀ, Pᵀ·dO, dS·K and dSᵀ·Q
+  flops: ({ inputs, params }) => 5 * productFlops(inputs, params.causal && inputs.length === 7),
   kernels: { webgpu: runAttentionBackward, cpu: runOnCpu },
   sample(random) {
     const { inputs, params, tolerance } = sampleAttention(random);

@@ -25,6 +25,8 @@ export const attentionOp: Op<AttentionParams> = {
   reference: attentionReference,
   kernels: { webgpu: runAttention, cpu: runOnCpu },
   differentiable: [0, 1, 2],
+  // q·kᵀ and P·v
+  flops: ({ inputs, params }) => 2 * productFlops(inputs, params.causal && inputs.length === 3),
   vjp({ inputs, outputs, params, gradients }) {
     const [output, logSums] = outputs as [Tensor, Tensor];
     const [dOutput, dLogSums] = gradients;
@@ -68,6 +70,18 @@ export function inferAttention(
     { shape: q.shape, dtype: 'f32' },
     { shape: [batch, heads, queries], dtype: 'f32' },
   ];
+}
+
+/**
+ * Operations of one product over all pairs of a query and a key that it attends. A position is known on the device
+ * alone, so that with one every key counts.
+ */
+export function productFlops([q, k]: readonly TensorSpec[], triangular: boolean): number {
+  const [batch, queries, width] = q!.shape as [number, number, number];
+  const keys = k!.shape[1]!;
+  const rows = Math.min(queries, keys);
+  const pairs = triangular ? (rows * (rows + 1)) / 2 + (queries - rows) * keys : queries * keys;
+  return 2 * batch * width * pairs;
 }
 
 /** The keys that query i attends, from 0: their number. */

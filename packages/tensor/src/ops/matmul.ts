@@ -36,6 +36,9 @@ export const matmulOp: Op<MatmulParams> = {
   infer: (inputs, params) => [{ shape: outputShape(inputs, params), dtype: 'f32' }],
   reference: matmulReference,
   kernels: { webgpu: (run, call) => runMatmul(run, call), cpu: runCpuMatmul },
+  flops({ inputs: [a, b], outputs: [y], params }) {
+    return 2 * sizeOf(y!.shape) * matrixLengths(a!.shape, b!.shape, params).k;
+  },
   vjp: matmulVjp,
   sample: sampleMatmul,
 };

@@ -1,0 +1,84 @@
+import type { Device, Graph, MemoryReport, Storage } from './device.ts';
+import type { Op } from './op.ts';
+import type { Tensor } from './tensor.ts';
+
+/**
+ * A device that computes nothing: it takes the ops that the WebGPU device takes, and counts their operations and the
+ * memory of their tensors. So code of any size runs on it in moments, and tells what it would need. Kernels' own
+ * temporaries and what a pool rounds up come on top.
+ */
+export class ShapeDevice implements Device {
+  readonly kind = 'shapes';
+  readonly name = 'shapes alone';
+  #nextId = 0;
+  #flops = 0;
+  #calls = 0;
+  #live = 0;
+  #liveBlocks = 0;
+  #peak = 0;
+
+  /** Floating-point operations of products of matrices so far (see `Op.flops`). */
+  get flops(): number {
+    return this.#flops;
+  }
+
+  /** Ops so far. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  allocate(byteLength: number): Storage {
+    this.#live += byteLength;
+    this.#liveBlocks++;
+    this.#peak = Math.max(this.#peak, this.#live);
+    return { id: this.#nextId++, byteLength };
+  }
+
+  release({ byteLength }: Storage): void {
+    this.#live -= byteLength;
+    this.#liveBlocks--;
+  }
+
+  write(): void {}
+
+  read(): Promise<ArrayBuffer> {
+    return Promise.reject(
+      new Error('a tensor on the device of shapes has no values: open a WebGPU or CPU device'),
+    );
+  }
+
+  supports(op: Op<unknown>): boolean {
+    return op.kernels?.webgpu !== undefined;
+  }
+
+  run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void {
+    this.#calls++;
+    this.#flops += op.flops?.({ inputs, outputs, params }) ?? 0;
+  }
+
+  capture(body: () => void): Graph {
+    const [calls, flops] = [this.#calls, this.#flops];
+    body();
+    const recorded = { calls: this.#calls - calls, flops: this.#flops - flops };
+    return {
+      commandCount: recorded.calls,
+      replay: () => {
+        this.#calls += recorded.calls;
+        this.#flops += recorded.flops;
+      },
+      dispose: () => {},
+    };
+  }
+
+  flush(): void {}
+
+  synchronize(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  memory(): MemoryReport {
+    return { live: this.#live, pooled: 0, peak: this.#peak, liveBlocks: this.#liveBlocks };
+  }
+
+  destroy(): void {}
+}
