@@ -48,15 +48,21 @@ function rawPixels(size: number, shift: number, scale: number): PixelMap {
 export function cdfPixels({ pmf, height, width, channels }: PixelHistogram): PixelMap {
   const size = height * width * channels;
   const tables = cumulate(pmf, size);
+  const logPmf = pmf.map(Math.log);
   return {
     forward(pixels, noise) {
       const values = new Float32Array(pixels.length);
       const logDet = new Float64Array(pixels.length / size);
-      for (let i = 0; i < pixels.length; i++) {
-        const bin = (i % size) * 256 + pixels[i]!;
-        const y = Math.fround(gaussianize(tables, bin, pmf[bin]!, noise[i]!));
-        values[i] = y;
-        logDet[Math.floor(i / size)]! += Math.log(pmf[bin]!) - normalLogPdf(y);
+      for (let image = 0; image < logDet.length; image++) {
+        let sum = 0;
+        for (let d = 0; d < size; d++) {
+          const i = image * size + d;
+          const bin = d * 256 + pixels[i]!;
+          const y = Math.fround(gaussianize(tables, bin, pmf[bin]!, noise[i]!));
+          values[i] = y;
+          sum += logPmf[bin]! - normalLogPdf(y);
+        }
+        logDet[image] = sum;
       }
       return { values, logDet };
     },
