@@ -13,7 +13,10 @@ export type Words4 = readonly [number, number, number, number];
 
 /** The upper 32 bits of the 64-bit product of two unsigned words. */
 export function multiplyHigh(a: number, b: number): number {
-  const [a0, a1, b0, b1] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
+  const a0 = a & 0xffff;
+  const a1 = a >>> 16;
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
   const middle = a1 * b0 + ((a0 * b0) >>> 16);
   const carried = a0 * b1 + (middle & 0xffff);
   return a1 * b1 + (middle >>> 16) + (carried >>> 16);
@@ -21,18 +24,35 @@ export function multiplyHigh(a: number, b: number): number {
 
 /** Four random words for a counter under a key. */
 export function philox4x32(counter: Words4, key: Words2): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
+  const words = new Uint32Array(4);
+  writeBlock(words, 0, counter, key);
+  return [words[0]!, words[1]!, words[2]!, words[3]!];
+}
+
+/** Writes the block's words at `at` and after, as far as there is room. */
+function writeBlock(words: Uint32Array, at: number, counter: Words4, key: Words2): void {
+  let c0 = counter[0] | 0;
+  let c1 = counter[1] | 0;
+  let c2 = counter[2] | 0;
+  let c3 = counter[3] | 0;
+  let k0 = key[0] | 0;
+  let k1 = key[1] | 0;
   for (let round = 0; round < rounds; round++) {
     const high0 = multiplyHigh(multiplier0, c0);
     const high1 = multiplyHigh(multiplier1, c2);
-    const low0 = Math.imul(multiplier0, c0) >>> 0;
-    const low1 = Math.imul(multiplier1, c2) >>> 0;
-    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
-    k0 = (k0 + weyl0) >>> 0;
-    k1 = (k1 + weyl1) >>> 0;
+    const low0 = Math.imul(multiplier0, c0);
+    const low1 = Math.imul(multiplier1, c2);
+    c0 = high1 ^ c1 ^ k0;
+    c2 = high0 ^ c3 ^ k1;
+    c1 = low1;
+    c3 = low0;
+    k0 = (k0 + weyl0) | 0;
+    k1 = (k1 + weyl1) | 0;
   }
-  return [c0, c1, c2, c3];
+  words[at] = c0;
+  words[at + 1] = c1;
+  words[at + 2] = c2;
+  words[at + 3] = c3;
 }
 
 /** The same function in WGSL: `philox4x32(counter: vec4u, key: vec2u) -> vec4u`. */
@@ -82,8 +102,7 @@ export function philoxWords(
 ): Uint32Array<ArrayBuffer> {
   const words = new Uint32Array(count);
   for (let i = 0; i < count; i += 4) {
-    const block = philox4x32([i / 4, call, step[0], step[1]], key);
-    for (let k = 0; k < 4 && i + k < count; k++) words[i + k] = block[k]!;
+    writeBlock(words, i, [i / 4, call, step[0], step[1]], key);
   }
   return words;
 }
