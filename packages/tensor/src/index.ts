@@ -1,5 +1,6 @@
 export { apply, apply1, currentRecorder, withRecorder } from './apply.ts';
 export type { Call, Recorder } from './apply.ts';
+export { browserPoolOptions, spawnBrowserWorker } from './cpu/browser-workers.ts';
 export { CpuDevice } from './cpu/device.ts';
 export { ThreadPool } from './cpu/pool.ts';
 export type { SpawnWorker } from './cpu/pool.ts';
