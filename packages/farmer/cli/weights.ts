@@ -6,12 +6,36 @@ import { RunFolder } from './run-folder.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../weights', import.meta.url));
 const ENDING = '.safetensors';
+/** Classifiers lie beside the models, under names of their own. */
+const CLASSIFIER = 'classifier-';
 
 /** Names of the weights that come with the project: "mnist-tiny" for weights/mnist-tiny.safetensors. */
 export function shippedWeights(): string[] {
+  return weightFiles().filter((name) => !name.startsWith(CLASSIFIER));
+}
+
+/** Datasets that a classifier comes with the project for. */
+export function shippedClassifiers(): string[] {
+  const names = weightFiles().filter((name) => name.startsWith(CLASSIFIER));
+  return names.map((name) => name.slice(CLASSIFIER.length));
+}
+
+function weightFiles(): string[] {
   if (!existsSync(FOLDER)) return [];
   const files = readdirSync(FOLDER).filter((file) => file.endsWith(ENDING));
   return files.map((file) => basename(file, ENDING)).sort();
+}
+
+/**
+ * @param file a classifier's file; without it, the one that comes with the project for the dataset `data`
+ * @throws Error that says how to make one, when none comes with the project
+ */
+export function resolveClassifier(file: string | undefined, data: string): string {
+  if (file !== undefined) return file;
+  if (shippedClassifiers().includes(data)) return join(FOLDER, CLASSIFIER + data + ENDING);
+  throw new Error(
+    `no classifier comes with the project for "${data}"${listed('; there are some for', shippedClassifiers())}: make one with \`farmer classifier train --data ${data} --out FILE\` and give --classifier FILE`,
+  );
 }
 
 /** Where a trained model comes from, as the command line gives it. */

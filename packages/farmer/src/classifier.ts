@@ -1,0 +1,122 @@
+import {
+  concat,
+  map,
+  mean,
+  pad,
+  permute,
+  reshape,
+  scope,
+  sliceBlock,
+  type Tensor,
+} from '@farmer/tensor';
+import { Init, LayerNorm, Linear, Module } from '@farmer/nn';
+
+export interface ClassifierConfig {
+  readonly image: { readonly height: number; readonly width: number; readonly channels: number };
+  readonly classes: number;
+  /** Channels of a hidden state, and the number of features that the metrics see. */
+  readonly width: number;
+  /** Residual blocks. */
+  readonly blocks: number;
+}
+
+/** Channels after the stem, at half the image's resolution. */
+const STEM_WIDTH = 32;
+
+/**
+ * A small convolutional classifier of images, the measuring instrument of the sample metrics. Convolutions are Linear
+ * layers on gathered pixels: `mergeSquares` for stride 2, `neighbourhoods` for 3 × 3.
+ */
+export class Classifier extends Module {
+  readonly stem: Linear;
+  readonly merge: Linear;
+  readonly blocks: readonly ConvolutionBlock[];
+  readonly outputNorm: LayerNorm;
+  readonly head: Linear;
+  readonly #config: ClassifierConfig;
+
+  /** @throws RangeError unless the image's sides are multiples of 4 */
+  constructor(config: ClassifierConfig, seed: number) {
+    super();
+    const { image, classes, width, blocks } = config;
+    if (image.height % 4 !== 0 || image.width % 4 !== 0) {
+      throw new RangeError(
+        `a classifier needs images whose sides are multiples of 4, got ${image.height} × ${image.width}`,
+      );
+    }
+    const init = new Init(seed);
+    this.#config = config;
+    this.stem = new Linear(init, 9 * 4 * image.channels, STEM_WIDTH);
+    this.merge = new Linear(init, 4 * STEM_WIDTH, width);
+    this.blocks = Array.from({ length: blocks }, () => new ConvolutionBlock(init, width));
+    this.outputNorm = new LayerNorm(init, width);
+    this.head = new Linear(init, width, classes);
+  }
+
+  get config(): ClassifierConfig {
+    return this.#config;
+  }
+
+  /**
+   * What a Fréchet distance and the nearest-neighbour metrics compare: the means over positions before the head.
+   * @param images [B, H, W, C], 0 … 1
+   * @returns [B, width]
+   */
+  features(images: Tensor): Tensor {
+    return scope(() => {
+      const pixels = neighbourhoods(mergeSquares(images)); // [B, H/2, W/2, 36 C]
+      const stem = this.stem.forward(pixels, { activation: 'geluTanh' });
+      const merged = this.merge.forward(mergeSquares(stem)); // [B, H/4, W/4, width]
+      const h = this.blocks.reduce((x, block) => block.forward(x), merged);
+      const active = map('geluTanh(h)', { h: this.outputNorm.forward(h) });
+      return mean(active, { axes: [1, 2] });
+    });
+  }
+
+  /**
+   * @param features [B, width], from `features`
+   * @returns logits [B, classes]
+   */
+  classify(features: Tensor): Tensor {
+    return this.head.forward(features);
+  }
+}
+
+/** x + W · gelu-activated 3 × 3 neighbourhoods of LN x. */
+class ConvolutionBlock extends Module {
+  readonly norm: LayerNorm;
+  readonly convolution: Linear;
+
+  constructor(init: Init, width: number) {
+    super();
+    this.norm = new LayerNorm(init, width);
+    this.convolution = new Linear(init, 9 * width, width);
+  }
+
+  /** @param x [B, H, W, width] */
+  forward(x: Tensor): Tensor {
+    const active = map('geluTanh(h)', { h: this.norm.forward(x) });
+    return this.convolution.forward(neighbourhoods(active), { residual: x });
+  }
+}
+
+/** Each 2 × 2 square's channels side by side: [B, H, W, C] to [B, H/2, W/2, 4C]. */
+export function mergeSquares(x: Tensor): Tensor {
+  const [, height, width, channels] = x.shape as [number, number, number, number];
+  const split = reshape(x, [-1, height / 2, 2, width / 2, 2, channels]);
+  return reshape(permute(split, [0, 1, 3, 2, 4, 5]), [-1, height / 2, width / 2, 4 * channels]);
+}
+
+/** Each position's 3 × 3 neighbourhood, zeros beyond the border: [B, H, W, C] to [B, H, W, 9C]. */
+export function neighbourhoods(x: Tensor): Tensor {
+  const padded = pad(x, [
+    [0, 0],
+    [1, 1],
+    [1, 1],
+    [0, 0],
+  ]);
+  const shifted = Array.from({ length: 9 }, (_, i) =>
+    sliceBlock(padded, [0, Math.floor(i / 3), i % 3, 0], x.shape),
+  );
+  return concat(shifted, 3);
+}
