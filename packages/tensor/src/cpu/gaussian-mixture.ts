@@ -2,9 +2,9 @@ import { smallestStd, type MixtureParams } from '../ops/mixture-head.ts';
 import type { Tensor } from '../tensor.ts';
 import type { CpuKernel } from './kernel.ts';
 import { exp, log } from './math.ts';
-import { eachMixtureGroup, logSumExpOf, planMixture } from './mixture.ts';
+import { eachMixtureGroup, planMixture } from './mixture.ts';
 import { eachQuad, foldQuads, sumOfLanes } from './quads.ts';
-import { F32x4, I32, ModuleBuilder } from './wasm/index.ts';
+import { F32x4, I32, I32x4, ModuleBuilder, type FunctionBuilder } from './wasm/index.ts';
 
 /** Inputs z and head; outputs log-probabilities [G, n] and log π_k N_k of every component [G, n, K]. */
 export const gaussianMixtureKernel: CpuKernel<MixtureParams> = (
@@ -16,7 +16,10 @@ export const gaussianMixtureKernel: CpuKernel<MixtureParams> = (
   run.execute({ key: 'gaussian mixture', build: forwardModule, ...plan });
 };
 
-/** Component by component over a group's values, the inverse deviations of one component in scratch memory. */
+/**
+ * Component by component over a group's values, then value by value. In a thread's scratch memory lie a row of one
+ * component's inverse deviations, and for each component log π - log Π σ, at first in parts.
+ */
 function forwardModule(): ModuleBuilder {
   const module = new ModuleBuilder();
   const inverses = module.scratch;
@@ -24,17 +27,17 @@ function forwardModule(): ModuleBuilder {
     eachMixtureGroup(f, args, task, 4, (at, [z, head, logProb, component]) => {
       const { channelBytes, componentBytes, first, end } = at;
       const { logits, means, raws } = at.partsOf(head!);
-      const { shifted, total } = at.weights(logits);
-      const logTotal = f.let(log(f, total).add(at.constant));
+      const peaks = f.let(inverses.add(channelBytes).add(16));
+      const exponents = f.let(peaks.add(componentBytes).add(16));
       const offset = f.let(I32.of(0));
       f.while(offset.lt(componentBytes), () => {
-        const logStd = foldQuads(f, 'sum', channelBytes, (quad) => {
-          const { std } = at.deviations(quad.load(raws));
-          f.store(inverses.add(quad.offset), F32x4.of(1).div(std));
-          return log(f, std);
+        const product = new Product(f);
+        eachQuad(f, channelBytes, (quad) => {
+          const { std, inverse } = at.deviations(quad.load(raws));
+          f.store(inverses.add(quad.offset), inverse);
+          product.multiply(quad.keep(std, 1));
         });
-        const logWeight = shifted(f.let(f.splat(logits.add(offset))));
-        const peak = f.let(logWeight.sub(logTotal).sub(logStd));
+        product.store(peaks.add(offset), exponents.add(offset));
         const value = f.let(first);
         const row = f.let(z!.add(first.mul(channelBytes)));
         const target = f.let(component!.add(first.mul(componentBytes)).add(offset));
@@ -45,7 +48,7 @@ function forwardModule(): ModuleBuilder {
             const deviation = f.let(quad.load(row).sub(quad.load(means)).mul(inverse));
             f.set(squares, squares.add(quad.keep(deviation.mul(deviation), 0)));
           });
-          f.store(target, sumOfLanes(f, squares).madd(-0.5, peak).lane(0));
+          f.store(target, sumOfLanes(f, squares).mul(-0.5).lane(0));
           f.set(row, row.add(channelBytes));
           f.set(target, target.add(componentBytes));
           f.set(value, value.add(1));
@@ -54,15 +57,63 @@ function forwardModule(): ModuleBuilder {
         f.set(raws, raws.add(channelBytes));
         f.set(offset, offset.add(4));
       });
+
+      const { shifted, total } = at.weights(logits);
+      const constant = f.let(log(f, total).add(at.constant));
+      eachQuad(f, componentBytes, (quad) => {
+        const logStds = quad.load(exponents).madd(Math.LN2, log(f, quad.load(peaks)));
+        const logWeight = shifted(quad.load(logits)).sub(constant);
+        f.store(peaks.add(quad.offset), logWeight.sub(logStds));
+      });
       const value = f.let(first);
       f.while(value.lt(end), () => {
         const joint = f.let(component!.add(value.mul(componentBytes)));
-        f.store(logProb!.add(value.shl(2)), logSumExpOf(f, joint, componentBytes).lane(0));
+        f.store(logProb!.add(value.shl(2)), addPeaks(f, joint, peaks, componentBytes).lane(0));
         f.set(value, value.add(1));
       });
     });
   });
   return module;
+}
+
+/** A product of positive numbers, as mantissas in [1, 2) and exponents: neither overflows, and one logarithm does. */
+class Product {
+  readonly #f: FunctionBuilder;
+  readonly #mantissas: F32x4;
+  readonly #exponents: I32x4;
+
+  constructor(f: FunctionBuilder) {
+    this.#f = f;
+    this.#mantissas = f.let(F32x4.of(1));
+    this.#exponents = f.let(I32x4.of(0));
+  }
+
+  multiply(factors: F32x4): void {
+    const bits = this.#f.let(this.#mantissas.mul(factors).asI32x4());
+    this.#f.set(this.#exponents, this.#exponents.add(bits.shr(23)).sub(127));
+    this.#f.set(this.#mantissas, bits.and(0x007fffff).or(0x3f800000).asF32x4());
+  }
+
+  /** Writes the mantissas' product, in [1, 16), and the sum of the exponents, both as floats. */
+  store(mantissa: I32, exponent: I32): void {
+    const m = this.#mantissas;
+    const pairs = this.#f.let(m.mul(m.shuffle(m, [2, 3, 0, 1])));
+    this.#f.store(mantissa, pairs.lane(0).mul(pairs.lane(1)));
+    this.#f.store(exponent, sumOfLanes(this.#f, this.#exponents.toF32x4()).lane(0));
+  }
+}
+
+/** Adds a group's peaks to a value's row and returns its log Σ exp, also where all is -∞. */
+function addPeaks(f: FunctionBuilder, joint: I32, peaks: I32, bytes: I32): F32x4 {
+  const largest = foldQuads(f, 'max', bytes, (quad) => {
+    const logJoint = f.let(quad.load(joint).add(quad.load(peaks)));
+    quad.store(joint, logJoint);
+    return logJoint;
+  });
+  const isFinite = f.let(largest.abs().le(3.4028234e38));
+  const shift = f.let(isFinite.select(largest, 0));
+  const total = foldQuads(f, 'sum', bytes, (q) => exp(f, f.let(q.load(joint).sub(shift))));
+  return f.let(isFinite.select(shift.add(log(f, total)), largest));
 }
 
 /** Inputs z, head, and the gradient of every log π_k N_k; outputs the gradients of z and head. */
@@ -111,8 +162,7 @@ function backwardModule(): ModuleBuilder {
       f.while(ownWeights.lt(lastWeight), () => {
         eachQuad(f, channelBytes, (quad) => {
           const mean = quad.load(means);
-          const { std, root, squareplus } = at.deviations(quad.load(raws));
-          const inverse = f.let(F32x4.of(1).div(std));
+          const { inverse, root, squareplus } = at.deviations(quad.load(raws));
           const [pulls, stretches] = [f.let(F32x4.of(0)), f.let(F32x4.of(0))];
           const [row, drow, weight] = [f.let(ownZ), f.let(ownDz), f.let(ownWeights)];
           f.loop(0, count, 1, () => {

@@ -2,7 +2,7 @@ import { smallestStd, type MixtureParams } from '../ops/mixture-head.ts';
 import type { Tensor } from '../tensor.ts';
 import { floatWord } from './command-list.ts';
 import { pointerOf } from './kernel.ts';
-import { exp, log } from './math.ts';
+import { exp } from './math.ts';
 import { foldQuads } from './quads.ts';
 import { F32x4, readWords, type FunctionBuilder, type I32 } from './wasm/index.ts';
 
@@ -73,6 +73,8 @@ export interface Deviations {
   readonly squareplus: F32x4;
   /** T_σ · max(squareplus, smallest) */
   readonly std: F32x4;
+  /** 1 / std */
+  readonly inverse: F32x4;
 }
 
 /** Runs `body` for each group of a task; `blocks` are the pointers given to the plan. */
@@ -90,6 +92,7 @@ export function eachMixtureGroup(
   const float = (name: (typeof names)[number]): F32x4 =>
     f.let(f.splat(args, 4 * names.indexOf(name)));
   const [logitScale, scale, constant] = [float('logitScale'), float('scale'), float('constant')];
+  const inverseScale = f.let(F32x4.of(1).div(scale));
   const channelBytes = f.let(w.channels.shl(2));
   const componentBytes = f.let(w.components.shl(2));
   const meansBytes = f.let(w.components.mul(channelBytes));
@@ -122,22 +125,20 @@ export function eachMixtureGroup(
       deviations(raw) {
         const root = f.let(raw.madd(raw, F32x4.of(4)).sqrt());
         // squareplus(x) · squareplus(-x) = 1: a negative number's follows without cancellation.
+        const isPositive = f.let(raw.gt(0));
         const sum = f.let(root.add(raw.abs()).mul(0.5));
-        const squareplus = f.let(raw.gt(0).select(sum, F32x4.of(1).div(sum)));
-        return { root, squareplus, std: f.let(squareplus.pmax(smallestStd).mul(scale)) };
+        const other = f.let(F32x4.of(1).div(sum));
+        const squareplus = f.let(isPositive.select(sum, other));
+        const std = f.let(squareplus.pmax(smallestStd).mul(scale));
+        const inverse = isPositive
+          .select(other, sum)
+          .pmin(1 / smallestStd)
+          .mul(inverseScale);
+        return { root, squareplus, std, inverse: f.let(inverse) };
       },
     };
     body(inGroup, blocks);
     f.set(base, base.add(w.values));
     f.set(group, group.add(1));
   });
-}
-
-/** log Σ exp of a run of floats whose maximum may be -∞. */
-export function logSumExpOf(f: FunctionBuilder, start: I32, bytes: I32): F32x4 {
-  const largest = foldQuads(f, 'max', bytes, (q) => q.load(start));
-  const isFinite = f.let(largest.abs().le(3.4028234e38));
-  const shift = f.let(isFinite.select(largest, 0));
-  const total = foldQuads(f, 'sum', bytes, (q) => exp(f, f.let(q.load(start).sub(shift))));
-  return f.let(isFinite.select(shift.add(log(f, total)), largest));
 }
