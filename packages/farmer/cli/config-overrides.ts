@@ -1,13 +1,13 @@
-import { ConfigError, type FarmerConfig } from '../src/config.ts';
+import { ConfigError } from '../src/config.ts';
 import { nearestMatch } from '../src/nearest-match.ts';
 
 /**
- * Applies `--set key=value` options to a configuration; the result is still to be checked by `parseConfig`.
+ * Applies `--set key=value` options to a configuration; the result is still to be checked.
  * @param assignments such as "model.ar.width=96" or "training.betas=[0.9,0.99]"
  * @throws ConfigError for an unknown key, with the nearest known one
  */
-export function applyOverrides(config: FarmerConfig, assignments: readonly string[]): unknown {
-  const result: FarmerConfig = structuredClone(config);
+export function applyOverrides(config: object, assignments: readonly string[]): unknown {
+  const result = structuredClone(config);
   for (const assignment of assignments) {
     const at = assignment.indexOf('=');
     if (at < 1) {
@@ -27,7 +27,7 @@ function parseValue(text: string): unknown {
   }
 }
 
-function assign(config: FarmerConfig, key: string, value: unknown): void {
+function assign(config: object, key: string, value: unknown): void {
   const path = key.split('.');
   const last = path.pop()!;
   let target: unknown = config;

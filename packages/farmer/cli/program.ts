@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addDataCommand } from './commands/data.ts';
 import { addDemoCommand } from './commands/demo.ts';
+import { addDistillCommand } from './commands/distill.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvalCommand } from './commands/eval.ts';
 import { addExportCommand } from './commands/export.ts';
@@ -20,6 +21,7 @@ export function buildProgram(): Command {
   addTrainCommand(program);
   addEvalCommand(program);
   addSampleCommand(program);
+  addDistillCommand(program);
   addExportCommand(program);
   addDataCommand(program);
   addDoctorCommand(program);

@@ -1,11 +1,16 @@
-import type { TrainingMetrics } from '../src/trainer.ts';
+import type { StepMetrics } from '../src/captured-training.ts';
 import type { Output } from './output.ts';
+
+interface ShownMetrics {
+  readonly loss: number;
+  readonly bitsPerDim?: number;
+}
 
 /** What a progress line shows. */
 export interface ProgressState {
   readonly step: number;
   readonly steps: number;
-  readonly metrics?: Pick<TrainingMetrics, 'loss' | 'bitsPerDim'> | undefined;
+  readonly metrics?: ShownMetrics | undefined;
   readonly imagesPerSecond?: number | undefined;
   readonly secondsLeft?: number | undefined;
 }
@@ -16,7 +21,7 @@ export function formatProgress(state: ProgressState): string {
   return [
     `step ${String(step).padStart(width)}/${steps}`,
     metrics && `loss ${metrics.loss.toFixed(4)}`,
-    metrics && `${metrics.bitsPerDim.toFixed(4)} bits/dim`,
+    metrics?.bitsPerDim !== undefined && `${metrics.bitsPerDim.toFixed(4)} bits/dim`,
     imagesPerSecond !== undefined && `${formatRate(imagesPerSecond)} images/s`,
     secondsLeft !== undefined && `${formatDuration(secondsLeft)} left`,
   ]
@@ -47,7 +52,7 @@ export class Progress {
   readonly #steps: number;
   readonly #batch: number;
   readonly #times: { step: number; at: number }[] = [];
-  #metrics: TrainingMetrics | undefined;
+  #metrics: (StepMetrics & ShownMetrics) | undefined;
 
   constructor(output: Output, { steps, batch }: { steps: number; batch: number }) {
     this.#output = output;
@@ -56,7 +61,7 @@ export class Progress {
   }
 
   /** Means of the window that ended at this step. */
-  metrics(metrics: TrainingMetrics): void {
+  metrics(metrics: StepMetrics & ShownMetrics): void {
     this.#metrics = metrics;
     if (metrics.skipped > 0) {
       this.#output.line(

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TrainingMetrics } from '../src/trainer.ts';
+import type { StepMetrics } from '../src/captured-training.ts';
 import { configDifferences } from './config-overrides.ts';
 import { writeFileAtomic } from './files/atomic-write.ts';
 import { parseRunConfig, readJson, type RunConfig } from './run-config.ts';
 
-/** The folder of a training run. */
+/** The folder of a run that trains a model or distils a student. */
 export class RunFolder {
   readonly path: string;
 
@@ -35,27 +35,37 @@ export class RunFolder {
   }
 
   /** The configuration of the run that the folder holds; undefined in a new folder. */
-  async readConfig(): Promise<RunConfig | undefined> {
-    if (!existsSync(this.config)) return undefined;
-    return parseRunConfig(await readJson(this.config), this.config);
+  readConfig(): Promise<RunConfig | undefined> {
+    return this.readConfigAs(parseRunConfig);
   }
 
-  async writeConfig(run: RunConfig): Promise<void> {
+  /** @param parse checks the file's content; `source` names it in errors */
+  async readConfigAs<Run>(
+    parse: (value: unknown, source: string) => Run,
+  ): Promise<Run | undefined> {
+    if (!existsSync(this.config)) return undefined;
+    return parse(await readJson(this.config), this.config);
+  }
+
+  async writeConfig(run: object): Promise<void> {
     await writeFileAtomic(this.config, `${JSON.stringify(run, undefined, 2)}\n`);
   }
 
-  /** @throws Error naming what differs, when the folder's checkpoint belongs to another run */
-  checkSameRun(saved: RunConfig, wanted: RunConfig): void {
+  /**
+   * @param option by which the folder was given
+   * @throws Error naming what differs, when the folder's checkpoint belongs to another run
+   */
+  checkSameRun(saved: object, wanted: object, option = '--run'): void {
     const differences = configDifferences(saved, wanted);
     if (differences.length === 0) return;
     const shown = differences.slice(0, 4).join('; ') + (differences.length > 4 ? '; …' : '');
     throw new Error(
-      `${this.path} holds a checkpoint of another run (${shown}): choose another --run, or give --run ${this.path} alone to go on with it`,
+      `${this.path} holds a checkpoint of another run (${shown}): choose another ${option}, or give ${option} ${this.path} alone to go on with it`,
     );
   }
 
   /** Adds one line; a figure that is not finite becomes null. */
-  async appendMetrics(metrics: TrainingMetrics): Promise<void> {
+  async appendMetrics(metrics: StepMetrics): Promise<void> {
     await appendFile(this.metrics, `${JSON.stringify(metrics)}\n`);
   }
 

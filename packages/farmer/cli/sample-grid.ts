@@ -3,6 +3,7 @@ import { pixelMap } from '../src/dequantize.ts';
 import type { PixelHistogram } from '../src/histogram.ts';
 import type { Farmer } from '../src/model.ts';
 import { sampleImages, type SamplingOptions } from '../src/sampler.ts';
+import type { StudentFlow } from '../src/student-flow.ts';
 import { writeFileAtomic } from './files/atomic-write.ts';
 import { encodeImageGrid } from './files/image-grid.ts';
 
@@ -14,6 +15,8 @@ export interface SampleRequest {
   readonly labels: readonly number[];
   readonly seed: number;
   readonly options?: SamplingOptions;
+  /** Inverts the flow in the model's stead. */
+  readonly student?: StudentFlow | undefined;
   readonly onProgress?: (imagesDone: number) => void;
 }
 
@@ -24,7 +27,7 @@ export interface SampleRequest {
 export async function drawSamples(
   model: Farmer,
   histogram: PixelHistogram,
-  { labels, seed, options = {}, onProgress }: SampleRequest,
+  { labels, seed, options = {}, student, onProgress }: SampleRequest,
 ): Promise<Uint8Array> {
   const random = new RandomStream(seed);
   const pixels = pixelMap(model.config.pixels, histogram, 0);
@@ -33,7 +36,7 @@ export async function drawSamples(
     for (let start = 0; start < labels.length; start += BATCH) {
       const batch = labels.slice(start, start + BATCH);
       random.setStep(start / BATCH);
-      const drawn = await drawBatch(model, batch, random, options);
+      const drawn = await drawBatch(model, batch, random, options, student);
       images.set(pixels.inverse(drawn), start * model.dimensions.values);
       onProgress?.(start + batch.length);
     }
@@ -48,9 +51,10 @@ async function drawBatch(
   labels: readonly number[],
   random: RandomStream,
   options: SamplingOptions,
+  student: StudentFlow | undefined,
 ): Promise<Float32Array> {
   const classes = tensor(labels, [labels.length], 'i32');
-  const images = sampleImages(model, classes, random, options);
+  const images = sampleImages(model, classes, random, options, student);
   const values = Float32Array.from(await images.data());
   classes.dispose();
   images.dispose();

@@ -1,19 +1,16 @@
 import type { Device } from '@farmer/tensor';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
-import { Trainer, type TrainingMetrics } from '../src/trainer.ts';
+import { Trainer } from '../src/trainer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { removeUnfinishedWrites } from './files/atomic-write.ts';
-import { Interrupt } from './interrupt.ts';
 import type { Output } from './output.ts';
-import { Progress } from './progress.ts';
 import type { RunConfig } from './run-config.ts';
 import type { RunFolder } from './run-folder.ts';
+import { runInFolder, type FolderRunOptions } from './run-in-folder.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from './sample-grid.ts';
-import { SaveSchedule } from './save-schedule.ts';
 import { checkFingerprint } from './trained-model.ts';
 import { fingerprint } from './training-data.ts';
-import { runTraining } from './training-loop.ts';
 
 /** Images of each class in the grids that a run draws on its way. */
 const SAMPLES_A_CLASS = 8;
@@ -24,78 +21,31 @@ export interface TrainingSession {
   readonly dataset: ImageDataset;
   readonly device: Device;
   readonly output: Output;
-  readonly options: {
-    readonly until?: number;
-    readonly logSteps: number;
-    readonly sampleSteps?: number;
-    readonly checkpointSteps: number;
-    readonly checkpointSeconds: number;
-  };
+  readonly options: FolderRunOptions & { readonly sampleSteps?: number };
 }
 
 /** Starts or continues the run of a folder, and leaves its checkpoint, metrics and samples there. */
 export async function trainInFolder(session: TrainingSession): Promise<void> {
-  const { run, dataset, output, options } = session;
+  const { folder, run, dataset, device, output, options } = session;
   const histogram = fitHistogram(dataset);
   const trainer = new Trainer(run.config, dataset, histogram, run.seed);
   output.line(`parameters  ${trainer.model.parameterCount()}`);
   await restore(session, trainer);
-  const until = Math.min(options.until ?? run.config.training.steps, run.config.training.steps);
-  const interrupt = new Interrupt(() =>
-    output.line('stopping after this step (interrupt again to stop at once)'),
-  );
-  try {
-    if (trainer.step < until) await train(session, trainer, histogram, until, interrupt);
-    else report(session, trainer.step, {});
-  } finally {
-    interrupt.dispose();
-  }
-  if (interrupt.requested) process.exitCode = interrupt.exitCode;
-  trainer.dispose();
-}
-
-async function train(
-  session: TrainingSession,
-  trainer: Trainer,
-  histogram: PixelHistogram,
-  until: number,
-  interrupt: Interrupt,
-): Promise<void> {
-  const { folder, run, device, output, options } = session;
   const { steps, batch } = run.config.training;
-  const progress = new Progress(output, { steps, batch });
-  const saves = new SaveSchedule({
-    steps: options.checkpointSteps,
-    seconds: options.checkpointSeconds,
-  });
   const sampleSteps = options.sampleSteps ?? Math.ceil(steps / 10);
   const isSampled = (step: number) => sampleSteps > 0 && step % sampleSteps === 0;
-  let last: TrainingMetrics | undefined;
-  await runTraining({
-    ...{ trainer, device, until, logSteps: options.logSteps },
-    onMetrics: async (metrics) => {
-      last = metrics;
-      progress.metrics(metrics);
-      await folder.appendMetrics(metrics);
-    },
+  const { metrics, imagesPerSecond } = await runInFolder({
+    ...{ folder, trainer, device, output, steps, batch, options },
+    save: () => saveCheckpoint(session, trainer),
     afterStep: async (step) => {
-      progress.step(step);
-      if (saves.isDue(step)) {
-        await saveCheckpoint(session, trainer);
-        saves.saved();
-      }
       if (isSampled(step)) await drawGrid(session, trainer, histogram);
     },
-    shouldStop: () => interrupt.requested,
   });
-  progress.end(trainer.step);
-  await saveCheckpoint(session, trainer);
-  if (trainer.step === steps && sampleSteps > 0) await drawGrid(session, trainer, histogram);
-  report(session, trainer.step, {
-    loss: last?.loss,
-    bitsPerDim: last?.bitsPerDim,
-    imagesPerSecond: progress.imagesPerSecond,
-  });
+  const isFinished = metrics !== undefined && trainer.step === steps;
+  if (isFinished && sampleSteps > 0) await drawGrid(session, trainer, histogram);
+  const { loss, bitsPerDim } = metrics ?? {};
+  report(session, trainer.step, { loss, bitsPerDim, imagesPerSecond });
+  trainer.dispose();
 }
 
 /** Loads the folder's checkpoint, or begins the folder anew if it has none. */

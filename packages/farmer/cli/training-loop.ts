@@ -1,17 +1,26 @@
 import type { Device } from '@farmer/tensor';
-import type { Trainer, TrainingMetrics } from '../src/trainer.ts';
+import type { StepMetrics } from '../src/captured-training.ts';
 
 /** Steps in a row without a finite loss after which training has failed. */
 const HOPELESS_STEPS = 50;
 
-export interface TrainingLoop {
-  readonly trainer: Trainer;
+/** Something that is trained step by step: a model, or a student. */
+export interface Trainable<Metrics extends StepMetrics> {
+  /** Steps done. */
+  readonly step: number;
+  advance(): void;
+  /** Means over the steps since the last reading. */
+  readMetrics(): Promise<Metrics>;
+}
+
+export interface TrainingLoop<Metrics extends StepMetrics> {
+  readonly trainer: Trainable<Metrics>;
   readonly device: Device;
   /** Train to this step. */
   readonly until: number;
   /** Read metrics at every multiple of this many steps, and at the end. */
   readonly logSteps: number;
-  readonly onMetrics?: (metrics: TrainingMetrics) => void | Promise<void>;
+  readonly onMetrics?: (metrics: Metrics) => void | Promise<void>;
   /** Runs after every step that is not the last. */
   readonly afterStep?: (step: number) => void | Promise<void>;
   readonly shouldStop?: () => boolean;
@@ -21,7 +30,9 @@ export interface TrainingLoop {
  * Trains until a step, or until asked to stop. The device computes one step while the host prepares the next.
  * @throws Error when the loss stays non-finite
  */
-export async function runTraining(loop: TrainingLoop): Promise<void> {
+export async function runTraining<Metrics extends StepMetrics>(
+  loop: TrainingLoop<Metrics>,
+): Promise<void> {
   const { trainer, device, until, logSteps } = loop;
   let submitted = Promise.resolve();
   let hopeless = 0;

@@ -10,6 +10,7 @@ import {
 import { createKeyValueCache } from '@farmer/nn';
 import type { SplitTokens } from './dimension-split.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
+import type { InvertibleMap } from './invertible-map.ts';
 import type { Farmer } from './model.ts';
 
 /** Temperatures of plain sampling; all 1 draws from the model itself. */
@@ -78,15 +79,19 @@ export function sampleLatents(
   });
 }
 
-/** Draws images, as the pixel map's values [B, H, W, C]: Z from the AR model, then X = F⁻¹(Z). */
+/**
+ * Draws images, as the pixel map's values [B, H, W, C]: Z from the AR model, then X = F⁻¹(Z).
+ * @param flow whose inverse to use; a student's is quick and approximate
+ */
 export function sampleImages(
   model: Farmer,
   labels: Tensor,
   random: RandomStream,
   options: SamplingOptions = {},
+  flow: Pick<InvertibleMap, 'inverse'> = model.flow,
 ): Tensor {
   return scope(() => {
     const z = model.join(sampleLatents(model, labels, random, options));
-    return model.images(model.flow.inverse(z));
+    return model.images(flow.inverse(z));
   });
 }

@@ -1,7 +1,7 @@
 import { assign, map, pad, scope, slice, type Tensor } from '@farmer/tensor';
 import { Init, LayerNorm, Linear, Module, Transformer } from '@farmer/nn';
 import { dimensions, type ModelConfig } from './config.ts';
-import type { FlowBlockOptions } from './flow-block.ts';
+import { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
 import type { Flow } from './flow.ts';
 import { flowDirection, permuteTokens, type Direction } from './permutation.ts';
 
@@ -76,9 +76,17 @@ export class StudentFlow extends Module {
   readonly attention: StudentAttention;
   readonly blocks: readonly StudentBlock[];
 
-  /** A student with a copy of the teacher's weights. */
+  /**
+   * A student with a copy of the teacher's weights.
+   * @throws Error for a flow of other blocks than the autoregressive ones
+   */
   constructor(teacher: Flow, config: ModelConfig, attention: StudentAttention = 'bidirectional') {
     super();
+    if (!teacher.blocks.every((block) => block instanceof FlowBlock)) {
+      throw new Error(
+        'this flow has blocks that are not autoregressive: their inverse is one pass already, with nothing to distil',
+      );
+    }
     const { tokens, channels } = dimensions(config);
     const init = new Init(0);
     this.attention = attention;

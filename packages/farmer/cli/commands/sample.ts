@@ -6,6 +6,7 @@ import { withModelOptions, type ModelOptions } from '../model-options.ts';
 import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
+import { loadStudent, weightsHash } from '../student-checkpoint.ts';
 import { loadTrainedModel } from '../trained-model.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
@@ -13,6 +14,7 @@ interface SampleOptions extends CommonOptions, ModelOptions, SamplingOptions {
   readonly class?: string;
   readonly count?: number;
   readonly columns?: number;
+  readonly student?: string;
   readonly out: string;
 }
 
@@ -25,12 +27,17 @@ export function addSampleCommand(program: Command): void {
     .option('--class <name>', 'one class, by number or name, or "none" (default: a row of each)')
     .option('--count <n>', 'images of each class (default: 8, or 16 of one class)', wholeNumber(1))
     .option('--columns <n>', 'images a row (default: one row a class)', wholeNumber(1))
+    .option(
+      '--student <file>',
+      "a student of the model's flow, from `farmer distill`, to invert it",
+    )
     .option('--out <file>', 'the PNG to write', 'samples.png')
     .option('--logit-scale <x>', 'multiplies the mixture logits', positiveNumber, 1)
     .option('--scale <x>', "multiplies the components' standard deviations", positiveNumber, 1)
     .option('--redundant-scale <x>', 'the same for redundant channels only', positiveNumber, 1);
   withCommonOptions(command, [
     'farmer sample --checkpoint tiny --out digits.png',
+    'farmer sample --checkpoint tiny --student runs/student-mnist-tiny-0/checkpoint.safetensors',
     'farmer sample --run runs/tiny-mnist-0 --class 7 --count 64 --redundant-scale 0.8',
   ]).action((options: SampleOptions) => runSample(options));
 }
@@ -43,9 +50,13 @@ async function runSample(options: SampleOptions): Promise<void> {
     const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
     const { labels, columns } = layOut(options, trainingData.classNames);
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${checkpoint.run.data}`);
+    const student =
+      options.student === undefined
+        ? undefined
+        : await loadStudent(options.student, model, weightsHash(checkpoint.model));
     const start = performance.now();
     const images = await drawSamples(model, histogram, {
-      ...{ labels, seed, options: { logitScale, scale, redundantScale } },
+      ...{ labels, seed, student, options: { logitScale, scale, redundantScale } },
       onProgress: (done) => output.status(`drew ${done} of ${labels.length}`),
     });
     const seconds = (performance.now() - start) / 1000;

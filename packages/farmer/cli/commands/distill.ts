@@ -1,0 +1,139 @@
+import { basename, dirname, join } from 'node:path';
+import { Option, type Command } from 'commander';
+import {
+  distillationConfig,
+  parseDistillationConfig,
+  type DistillationConfig,
+} from '../../src/distill-config.ts';
+import { applyOverrides } from '../config-overrides.ts';
+import { withDevice } from '../device.ts';
+import { distillInFolder } from '../distill-in-folder.ts';
+import { parseDistillationRun, type DistillationRun } from '../distillation-run.ts';
+import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import { collect, positiveNumber, wholeNumber, withCommonOptions } from '../options.ts';
+import type { CommonOptions } from '../options.ts';
+import { createOutput, type Output } from '../output.ts';
+import { checkDataset } from '../run-config.ts';
+import { RunFolder } from '../run-folder.ts';
+import type { FolderRunOptions } from '../run-in-folder.ts';
+import { loadTrainedModel, type TrainedModel } from '../trained-model.ts';
+import { loadSplit, loadTrainingData, thin } from '../training-data.ts';
+import { resolveCheckpoint } from '../weights.ts';
+
+interface DistillOptions extends CommonOptions, ModelOptions, FolderRunOptions {
+  readonly data?: string;
+  readonly trainImages?: number;
+  readonly steps?: number;
+  readonly attention?: DistillationConfig['attention'];
+  readonly set: readonly string[];
+  readonly runOut?: string;
+  readonly compareImages: number;
+}
+
+/** Options that say what to distil; without any of them a run folder's own configuration counts. */
+const CHOICES = [
+  ...['checkpoint', 'run', 'data', 'trainImages', 'steps', 'attention', 'set', 'seed'],
+];
+
+export function addDistillCommand(program: Command): void {
+  const command = withModelOptions(
+    program
+      .command('distill')
+      .description(
+        "Distil a trained model's flow into a student that inverts each block in one pass, and compare the two.",
+      ),
+  )
+    .option('--data <name|dir>', 'images to distil on (default: those of the training)')
+    .option('--train-images <n>', 'use only this many of them', wholeNumber(1))
+    .option(
+      '--steps <n>',
+      "steps of the whole run (default: 0.21 of the training's)",
+      wholeNumber(1),
+    )
+    .addOption(
+      new Option(
+        '--attention <kind>',
+        'bidirectional (default), or causal with the shift by one',
+      ).choices(['bidirectional', 'causal']),
+    )
+    .option('--set <key=value>', 'change one part, as in batch=64 or latentNoise=0', collect, [])
+    .option('--until <step>', 'stop and save at this step, to go on later', wholeNumber(1))
+    .option('--run-out <dir>', 'folder of the student (default: runs/student-<model>-<seed>)')
+    .option('--compare-images <n>', 'test images to compare the inverses on', wholeNumber(1), 16)
+    .option('--log-steps <n>', 'log metrics every n steps', wholeNumber(1), 20)
+    .option('--checkpoint-steps <n>', 'save every n steps', wholeNumber(1), 1000)
+    .option('--checkpoint-seconds <s>', 'and save after this many seconds', positiveNumber, 60);
+  withCommonOptions(command, [
+    'farmer distill --checkpoint tiny --steps 2000',
+    'farmer distill --run runs/tiny-mnist-0 --attention causal --run-out runs/causal-student',
+    'farmer distill --run-out runs/causal-student        # goes on with an interrupted run',
+  ]).action(async (options: DistillOptions, self: Command) => {
+    const isChosen = CHOICES.some((name) => self.getOptionValueSource(name) === 'cli');
+    await runDistill(options, isChosen);
+  });
+}
+
+async function runDistill(options: DistillOptions, isChosen: boolean): Promise<void> {
+  const output = createOutput(options);
+  const saved =
+    isChosen || options.runOut === undefined ? undefined : await savedRun(options.runOut);
+  const path = saved?.teacher ?? resolveCheckpoint(options);
+  const folder = new RunFolder(options.runOut ?? defaultFolder(path, options.seed));
+  await withDevice(options, output, async (device) => {
+    const teacher = await loadTrainedModel(path);
+    const run = saved ?? chooseRun(path, teacher, options);
+    const dataset = await distillationData(run, teacher);
+    const { data, config } = teacher.checkpoint.run;
+    const test = await loadSplit(data, 'test', config.model.image);
+    const testImages = thin(test, Math.min(options.compareImages, test.count), '--compare-images');
+    printRun(output, folder, run, dataset.name);
+    await distillInFolder({ folder, run, teacher, dataset, testImages, device, output, options });
+  });
+}
+
+/** The configuration of a folder that holds a student. */
+async function savedRun(path: string): Promise<DistillationRun | undefined> {
+  const folder = new RunFolder(path);
+  return folder.hasCheckpoint() ? folder.readConfigAs(parseDistillationRun) : undefined;
+}
+
+/** "runs/student-tiny-mnist-0-3" for the run folder tiny-mnist-0 and seed 3. */
+function defaultFolder(checkpoint: string, seed: number): string {
+  const file = basename(checkpoint, '.safetensors');
+  const name = file === 'checkpoint' ? basename(dirname(checkpoint)) : file;
+  return join('runs', `student-${name}-${seed}`);
+}
+
+function chooseRun(
+  path: string,
+  { checkpoint: { run } }: TrainedModel,
+  { data, trainImages, steps, attention, seed, set }: DistillOptions,
+): DistillationRun {
+  const base = distillationConfig(run.config.training, {
+    ...(steps === undefined ? {} : { steps }),
+    ...(attention === undefined ? {} : { attention }),
+  });
+  const images = trainImages ?? (data === undefined ? run.trainImages : undefined);
+  return {
+    ...{ teacher: path, data: data ?? run.data },
+    ...(images === undefined ? {} : { trainImages: images }),
+    seed,
+    distillation: parseDistillationConfig(applyOverrides(base, set), '--set'),
+  };
+}
+
+async function distillationData(run: DistillationRun, { checkpoint, trainingData }: TrainedModel) {
+  const { data, trainImages, config } = checkpoint.run;
+  if (run.data === data && run.trainImages === trainImages) return trainingData;
+  const dataset = await loadTrainingData(run, config.model.image);
+  checkDataset(config, dataset);
+  return dataset;
+}
+
+function printRun(output: Output, folder: RunFolder, run: DistillationRun, data: string): void {
+  output.line(`run         ${folder.path}`);
+  output.line(`teacher     ${run.teacher}`);
+  output.line(`data        ${data}`);
+  output.line(`seed        ${run.seed}`);
+  output.line(`distilling  ${JSON.stringify(run.distillation)}`);
+}

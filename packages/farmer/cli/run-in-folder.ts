@@ -1,0 +1,98 @@
+import type { Device } from '@farmer/tensor';
+import type { StepMetrics } from '../src/captured-training.ts';
+import { Interrupt } from './interrupt.ts';
+import type { Output } from './output.ts';
+import { Progress } from './progress.ts';
+import type { RunFolder } from './run-folder.ts';
+import { SaveSchedule } from './save-schedule.ts';
+import { runTraining, type Trainable } from './training-loop.ts';
+
+/** When a run logs and saves, as the command line gives it. */
+export interface FolderRunOptions {
+  /** Stop and save at this step. */
+  readonly until?: number;
+  readonly logSteps: number;
+  readonly checkpointSteps: number;
+  readonly checkpointSeconds: number;
+}
+
+export interface FolderRun<Metrics extends StepMetrics> {
+  readonly folder: RunFolder;
+  readonly trainer: Trainable<Metrics>;
+  readonly device: Device;
+  readonly output: Output;
+  /** Of the whole run. */
+  readonly steps: number;
+  readonly batch: number;
+  readonly options: FolderRunOptions;
+  /** Writes the folder's checkpoint. */
+  readonly save: () => Promise<void>;
+  /** Runs after every step that is not the last. */
+  readonly afterStep?: (step: number) => Promise<void>;
+}
+
+export interface FolderRunOutcome<Metrics> {
+  /** Of the last window; undefined when there was no step to do. */
+  readonly metrics: Metrics | undefined;
+  readonly imagesPerSecond: number | undefined;
+  readonly isInterrupted: boolean;
+}
+
+/**
+ * Trains to the end, to `until`, or to the first interrupt, which becomes the process's exit code. Leaves metrics and a
+ * checkpoint in the folder.
+ */
+export async function runInFolder<Metrics extends StepMetrics>(
+  run: FolderRun<Metrics>,
+): Promise<FolderRunOutcome<Metrics>> {
+  const { trainer, output, steps, batch, options } = run;
+  const until = Math.min(options.until ?? steps, steps);
+  const progress = new Progress(output, { steps, batch });
+  if (trainer.step >= until) {
+    return { metrics: undefined, imagesPerSecond: undefined, isInterrupted: false };
+  }
+  const interrupt = new Interrupt(() =>
+    output.line('stopping after this step (interrupt again to stop at once)'),
+  );
+  try {
+    const metrics = await trainUntil(run, until, progress, interrupt);
+    progress.end(trainer.step);
+    await run.save();
+    const { imagesPerSecond } = progress;
+    return { metrics, imagesPerSecond, isInterrupted: interrupt.requested };
+  } finally {
+    interrupt.dispose();
+    if (interrupt.requested) process.exitCode = interrupt.exitCode;
+  }
+}
+
+async function trainUntil<Metrics extends StepMetrics>(
+  { folder, trainer, device, options, save, afterStep }: FolderRun<Metrics>,
+  until: number,
+  progress: Progress,
+  interrupt: Interrupt,
+): Promise<Metrics | undefined> {
+  const saves = new SaveSchedule({
+    steps: options.checkpointSteps,
+    seconds: options.checkpointSeconds,
+  });
+  let last: Metrics | undefined;
+  await runTraining({
+    ...{ trainer, device, until, logSteps: options.logSteps },
+    onMetrics: async (metrics) => {
+      last = metrics;
+      progress.metrics(metrics);
+      await folder.appendMetrics(metrics);
+    },
+    afterStep: async (step) => {
+      progress.step(step);
+      if (saves.isDue(step)) {
+        await save();
+        saves.saved();
+      }
+      await afterStep?.(step);
+    },
+    shouldStop: () => interrupt.requested,
+  });
+  return last;
+}
