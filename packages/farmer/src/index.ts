@@ -12,6 +12,16 @@ export { fitHistogram, histogramBitsPerDim, type PixelHistogram } from './histog
 export { nearestMatch } from './nearest-match.ts';
 export { ArTransformer, type Predictions } from './ar-transformer.ts';
 export {
+  likelihoodCost,
+  parameterCounts,
+  samplingCost,
+  trainingCost,
+  type Cost,
+  type ModelPart,
+  type ParameterCounts,
+  type TrainingCost,
+} from './budget.ts';
+export {
   CapturedTraining,
   type OptimisationConfig,
   type StepMetrics,

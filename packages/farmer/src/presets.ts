@@ -1,6 +1,7 @@
 import type { FarmerConfig, TrainingConfig } from './config.ts';
 import { nearestMatch } from './nearest-match.ts';
 import { ConfigError } from './config.ts';
+import { paperPresets } from './paper-presets.ts';
 
 const mnist = { height: 28, width: 28, channels: 1 } as const;
 
@@ -73,6 +74,7 @@ export const presets = {
     },
     training: { ...training, steps: 28000, batch: 256, peakLearningRate: 1e-3, warmup: 1000 },
   },
+  ...paperPresets,
 } satisfies Record<string, FarmerConfig>;
 
 export type PresetName = keyof typeof presets;

@@ -16,6 +16,7 @@ export class ShapeDevice implements Device {
   #live = 0;
   #liveBlocks = 0;
   #peak = 0;
+  #largest = 0;
 
   /** Floating-point operations of products of matrices so far (see `Op.flops`). */
   get flops(): number {
@@ -27,7 +28,13 @@ export class ShapeDevice implements Device {
     return this.#calls;
   }
 
+  /** Bytes of the largest tensor so far, which a GPU must be able to bind. */
+  get largestBlock(): number {
+    return this.#largest;
+  }
+
   allocate(byteLength: number): Storage {
+    this.#largest = Math.max(this.#largest, byteLength);
     this.#live += byteLength;
     this.#liveBlocks++;
     this.#peak = Math.max(this.#peak, this.#live);
