@@ -12,18 +12,17 @@ import {
   type NdArray,
   type Tensor,
 } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
 import { mismatch, uniformSource } from '../support/conformance.ts';
-import { testAdapters } from '../support/devices.ts';
+import { openTestDevice, testDevices } from '../support/devices.ts';
 
 const density = registry.find(({ name }) => name === 'gaussianMixtureLogProb')!;
 const params = (components: number) => ({ components, logitScale: 1, scale: 1 });
 
-for (const adapter of testAdapters) {
-  describe(`Gaussian mixtures on ${adapter}`, () => {
+for (const name of testDevices) {
+  describe(`Gaussian mixtures on ${name}`, () => {
     let device: Device;
     beforeAll(async () => {
-      device = await openDevice({ adapter });
+      device = await openTestDevice(name);
     });
     afterAll(() => device.destroy());
 

@@ -9,14 +9,13 @@ import {
   type Device,
   type Tensor,
 } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
-import { testAdapters } from '../support/devices.ts';
+import { openTestDevice, testDevices } from '../support/devices.ts';
 
-for (const adapter of testAdapters) {
-  describe(`optimiser kernels on ${adapter}`, () => {
+for (const name of testDevices) {
+  describe(`optimiser kernels on ${name}`, () => {
     let device: Device;
     beforeAll(async () => {
-      device = await openDevice({ adapter });
+      device = await openTestDevice(name);
     });
     afterAll(() => device.destroy());
 
