@@ -30,7 +30,7 @@ const lastLine = (text: string) => text.trimEnd().split('\n').at(-1)!;
 const results = ({ stdout }: CliResult) => JSON.parse(lastLine(stdout)) as Record<string, unknown>;
 
 describe.concurrent('help', () => {
-  const commands = ['demo', 'train', 'eval', 'sample', 'export', 'data', 'doctor'];
+  const commands = ['demo', 'train', 'eval', 'sample', 'distill', 'export', 'data', 'doctor'];
   it.each(commands)('of %s shows its options and examples', async (command) => {
     const { stdout } = await runCliWell(command, '--help');
     expect(stdout).toContain(`Usage: farmer ${command}`);

@@ -27,6 +27,7 @@ interface DistillOptions extends CommonOptions, ModelOptions, FolderRunOptions {
   readonly attention?: DistillationConfig['attention'];
   readonly set: readonly string[];
   readonly runOut?: string;
+  readonly resume?: boolean;
   readonly compareImages: number;
 }
 
@@ -59,6 +60,7 @@ export function addDistillCommand(program: Command): void {
     .option('--set <key=value>', 'change one part, as in batch=64 or latentNoise=0', collect, [])
     .option('--until <step>', 'stop and save at this step, to go on later', wholeNumber(1))
     .option('--run-out <dir>', 'folder of the student (default: runs/student-<model>-<seed>)')
+    .option('--resume', 'go on from the checkpoint; an error if there is none')
     .option('--compare-images <n>', 'test images to compare the inverses on', wholeNumber(1), 16)
     .option('--log-steps <n>', 'log metrics every n steps', wholeNumber(1), 20)
     .option('--checkpoint-steps <n>', 'save every n steps', wholeNumber(1), 1000)
@@ -79,6 +81,9 @@ async function runDistill(options: DistillOptions, isChosen: boolean): Promise<v
     isChosen || options.runOut === undefined ? undefined : await savedRun(options.runOut);
   const path = saved?.teacher ?? resolveCheckpoint(options);
   const folder = new RunFolder(options.runOut ?? defaultFolder(path, options.seed));
+  if (options.resume && !folder.hasCheckpoint()) {
+    throw new Error(`--resume: ${folder.path} has no checkpoint.safetensors to go on from`);
+  }
   await withDevice(options, output, async (device) => {
     const teacher = await loadTrainedModel(path);
     const run = saved ?? chooseRun(path, teacher, options);
