@@ -5,6 +5,7 @@ import { addDistillCommand } from './commands/distill.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvalCommand } from './commands/eval.ts';
 import { addExportCommand } from './commands/export.ts';
+import { addInfoCommand } from './commands/info.ts';
 import { addSampleCommand } from './commands/sample.ts';
 import { addTrainCommand } from './commands/train.ts';
 
@@ -24,6 +25,7 @@ export function buildProgram(): Command {
   addDistillCommand(program);
   addExportCommand(program);
   addDataCommand(program);
+  addInfoCommand(program);
   addDoctorCommand(program);
   return program;
 }

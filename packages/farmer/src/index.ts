@@ -66,7 +66,13 @@ export { Farmer, totalLogLikelihood, type LogLikelihood } from './model.ts';
 export { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';
 export { dctMatrix, PatchTransform } from './patch-transform.ts';
 export { patchify, unpatchify } from './patchify.ts';
-export { arDirection, flowDirection, permuteTokens, type Direction } from './permutation.ts';
+export {
+  arDirection,
+  couplingOrder,
+  flowDirection,
+  permuteTokens,
+  type Direction,
+} from './permutation.ts';
 export type { LatentLogLikelihood, Prior } from './prior.ts';
 export { GaussianPrior, standardNormalLogProb } from './gaussian-prior.ts';
 export { preset, presets, type PresetName } from './presets.ts';

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { couplingOrder, parseConfig, preset, presets } from 'farmer';
+
+/** The tiny preset with other values of the model. */
+function withModel(changes: object) {
+  const { model, training } = preset('tiny');
+  return { model: { ...model, ...changes }, training };
+}
+
+describe('configurations', () => {
+  it('of every preset are valid', () => {
+    for (const [name, config] of Object.entries(presets)) {
+      expect(parseConfig(config, name)).toEqual(config);
+    }
+  });
+
+  it("without the baselines' keys mean the paper's model", () => {
+    const { model, training } = preset('tiny');
+    const older = JSON.parse(
+      JSON.stringify({ ...model, prior: undefined, redundantPrior: undefined }),
+    ) as Record<string, unknown>;
+    older.flow = { blocks: 3, layers: 1, width: 48, heads: 3 };
+    expect(parseConfig({ model: older, training }, 'file').model).toEqual(model);
+  });
+
+  it.each([
+    [{ flow: { ...preset('tiny').model.flow, kind: 'glow' } }, 'model.flow.kind is "glow"'],
+    [{ prior: 'student' }, 'model.prior is "student"'],
+    [{ redundantPrior: 'none' }, 'model.redundantPrior is "none"'],
+    [{ redundantprior: 'none' }, 'did you mean "model.redundantPrior"?'],
+    [
+      {
+        flow: { ...preset('tiny').model.flow, kind: 'jet' },
+        ...{ patch: 1, informativeChannels: 1 },
+      },
+      'a larger model.patch would fit',
+    ],
+  ])('%j is refused', (changes, message) => {
+    expect(() => parseConfig(withModel(changes), 'file')).toThrow(message);
+  });
+});
+
+describe('couplingOrder', () => {
+  it.each([2, 3, 16, 17])('moves each of %i channels in one of two blocks at least', (channels) => {
+    for (const pair of [0, 1, 2]) {
+      const blocks = [2 * pair, 2 * pair + 1].map((t) => couplingOrder(channels, t));
+      const moved = new Set(blocks.flatMap(({ order, fixed }) => [...order.slice(fixed)]));
+      expect(moved.size).toBe(channels);
+      for (const { order, fixed } of blocks) {
+        expect([...order].sort((a, b) => a - b)).toEqual([...Array(channels).keys()]);
+        expect(fixed).toBeGreaterThan(0);
+        expect(fixed).toBeLessThan(channels);
+      }
+    }
+  });
+
+  it('differs from pair to pair', () => {
+    expect(couplingOrder(16, 0).order).not.toEqual(couplingOrder(16, 2).order);
+  });
+});
