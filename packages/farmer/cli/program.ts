@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addClassifierCommand } from './commands/classifier.ts';
 import { addDataCommand } from './commands/data.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDistillCommand } from './commands/distill.ts';
@@ -6,6 +7,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvalCommand } from './commands/eval.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addInfoCommand } from './commands/info.ts';
+import { addMetricsCommand } from './commands/metrics.ts';
 import { addSampleCommand } from './commands/sample.ts';
 import { addTrainCommand } from './commands/train.ts';
 
@@ -24,6 +26,8 @@ export function buildProgram(): Command {
   addSampleCommand(program);
   addDistillCommand(program);
   addExportCommand(program);
+  addMetricsCommand(program);
+  addClassifierCommand(program);
   addDataCommand(program);
   addInfoCommand(program);
   addDoctorCommand(program);

@@ -61,6 +61,32 @@ export { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
 export { Flow } from './flow.ts';
 export { JetBlock, type JetBlockOptions } from './jet-block.ts';
 export type { InvertibleMap, Mapped } from './invertible-map.ts';
+export { augment, type Augmentation } from './augment.ts';
+export { Classifier, type ClassifierConfig } from './classifier.ts';
+export {
+  classifyImages,
+  ClassifierTrainer,
+  type Classified,
+  type ClassifierTrainingConfig,
+} from './classifier-training.ts';
+export { accuracy, type Accuracy } from './metrics/class-accuracy.ts';
+export { fitGaussian, frechetDistance, type Gaussian } from './metrics/frechet.ts';
+export { inceptionScore } from './metrics/inception-score.ts';
+export {
+  memorisation,
+  nearestTrainingImages,
+  quantile,
+  type Memorisation,
+  type Nearest,
+} from './metrics/memorisation.ts';
+export { precisionRecall, type PrecisionRecall } from './metrics/precision-recall.ts';
+export {
+  measureSamples,
+  referenceOf,
+  type Reference,
+  type SampleMetrics,
+} from './metrics/sample-metrics.ts';
+export { symmetricEigen, type SymmetricEigen } from './metrics/symmetric-eigen.ts';
 export { bitsPerDim, negativeLogLikelihood } from './likelihood.ts';
 export { Farmer, totalLogLikelihood, type LogLikelihood } from './model.ts';
 export { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';

@@ -45,7 +45,7 @@ export function addClassifierCommand(program: Command): void {
     .option('--batch <n>', 'images a step', wholeNumber(1), 64)
     .option('--learning-rate <x>', 'the largest of the cosine schedule', positiveNumber, 3e-3)
     .option('--width <n>', 'channels, and features for the metrics', wholeNumber(1), 64)
-    .option('--blocks <n>', 'residual blocks', wholeNumber(0), 2)
+    .option('--blocks <n>', 'residual blocks', wholeNumber(0), 1)
     .option('--shift <n>', 'shift training images at random by up to n pixels', wholeNumber(0), 2)
     .option('--mirror', 'mirror half of the training images');
   withCommonOptions(train, [
@@ -82,6 +82,8 @@ async function runTrain(options: TrainOptions): Promise<void> {
       ...{ trainer, device, until: training.steps, logSteps: 100 },
       onMetrics: ({ step, loss }) =>
         output.status(`step ${step}/${training.steps}  loss ${loss.toFixed(4)}`),
+      // The CPU device computes without a pause, in which signals would never arrive.
+      afterStep: () => new Promise<void>((resume) => setImmediate(resume)),
     });
     const seconds = Math.round((performance.now() - start) / 1000);
     trainer.dispose();

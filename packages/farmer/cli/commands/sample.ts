@@ -3,9 +3,10 @@ import type { SamplingOptions } from '../../src/sampler.ts';
 import { parseClass } from '../class-option.ts';
 import { withDevice } from '../device.ts';
 import { withModelOptions, type ModelOptions } from '../model-options.ts';
-import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
+import { samplingOptions, withSamplingOptions } from '../sampling-options.ts';
 import { loadStudent, weightsHash } from '../student-checkpoint.ts';
 import { loadTrainedModel } from '../trained-model.ts';
 import { resolveCheckpoint } from '../weights.ts';
@@ -31,11 +32,8 @@ export function addSampleCommand(program: Command): void {
       '--student <file>',
       "a student of the model's flow, from `farmer distill`, to invert it",
     )
-    .option('--out <file>', 'the PNG to write', 'samples.png')
-    .option('--logit-scale <x>', 'multiplies the mixture logits', positiveNumber, 1)
-    .option('--scale <x>', "multiplies the components' standard deviations", positiveNumber, 1)
-    .option('--redundant-scale <x>', 'the same for redundant channels only', positiveNumber, 1);
-  withCommonOptions(command, [
+    .option('--out <file>', 'the PNG to write', 'samples.png');
+  withCommonOptions(withSamplingOptions(command), [
     'farmer sample --checkpoint tiny --out digits.png',
     'farmer sample --checkpoint tiny --student runs/student-mnist-tiny-0/checkpoint.safetensors',
     'farmer sample --run runs/tiny-mnist-0 --class 7 --count 64 --redundant-scale 0.8',
@@ -43,7 +41,7 @@ export function addSampleCommand(program: Command): void {
 }
 
 async function runSample(options: SampleOptions): Promise<void> {
-  const { out, seed, logitScale, scale, redundantScale } = options;
+  const { out, seed } = options;
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
   await withDevice(options, output, async () => {
@@ -56,7 +54,7 @@ async function runSample(options: SampleOptions): Promise<void> {
         : await loadStudent(options.student, model, weightsHash(checkpoint.model));
     const start = performance.now();
     const images = await drawSamples(model, histogram, {
-      ...{ labels, seed, student, options: { logitScale, scale, redundantScale } },
+      ...{ labels, seed, student, options: samplingOptions(options) },
       onProgress: (done) => output.status(`drew ${done} of ${labels.length}`),
     });
     const seconds = (performance.now() - start) / 1000;

@@ -1,0 +1,128 @@
+import type { Command } from 'commander';
+import type { Classifier } from '../../src/classifier.ts';
+import { classifyImages } from '../../src/classifier-training.ts';
+import { imageSize, type ImageDataset } from '../../src/data/image-dataset.ts';
+import { memorisation, nearestTrainingImages } from '../../src/metrics/memorisation.ts';
+import { measureSamples, referenceOf, type Reference } from '../../src/metrics/sample-metrics.ts';
+import type { SamplingOptions } from '../../src/sampler.ts';
+import { readClassifier } from '../classifier-file.ts';
+import { withDevice } from '../device.ts';
+import { printMetrics } from '../metrics-report.ts';
+import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { createOutput, type Output } from '../output.ts';
+import { drawSamples } from '../sample-grid.ts';
+import { samplingOptions, withSamplingOptions } from '../sampling-options.ts';
+import { loadTrainedModel } from '../trained-model.ts';
+import { loadSplit, thin } from '../training-data.ts';
+import { resolveCheckpoint, resolveClassifier } from '../weights.ts';
+
+interface MetricsOptions extends CommonOptions, ModelOptions, SamplingOptions {
+  readonly classifier?: string;
+  readonly samples: number;
+  readonly reference: number;
+}
+
+export function addMetricsCommand(program: Command): void {
+  const command = withSamplingOptions(
+    withModelOptions(
+      program
+        .command('metrics')
+        .description(
+          'Draw images of all classes and measure quality, coverage and memorisation, beside the same figures of test images.',
+        ),
+    )
+      .option('--classifier <file>', "a classifier's file (default: the one for the model's data)")
+      .option('--samples <n>', 'images to draw, as many of each class', wholeNumber(10), 1000)
+      .option(
+        '--reference <n>',
+        'training images to compare features with, at least as many as samples',
+        wholeNumber(10),
+        10_000,
+      ),
+  );
+  withCommonOptions(command, [
+    'farmer metrics --checkpoint tiny',
+    'farmer metrics --run runs/tiny-mnist-0 --samples 5000 --scale 0.9 --json',
+  ]).action((options: MetricsOptions) => runMetrics(options));
+}
+
+async function runMetrics(options: MetricsOptions): Promise<void> {
+  const { samples, seed } = options;
+  const output = createOutput(options);
+  const path = resolveCheckpoint(options);
+  await withDevice(options, output, async () => {
+    const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
+    const { data, config } = checkpoint.run;
+    const test = thin(await loadSplit(data, 'test', config.model.image), samples, '--samples');
+    const classifierPath = resolveClassifier(options.classifier, data);
+    const { classifier, info } = await readClassifier(classifierPath);
+    checkFit(classifier, trainingData, classifierPath);
+    output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${data}`);
+    output.line(
+      `classifier  ${classifierPath}, accuracy ${(100 * info.testAccuracy).toFixed(2)} % on ${info.data}`,
+    );
+    const start = performance.now();
+    const labels = Array.from({ length: samples }, (_, i) => i % trainingData.classes);
+    const images = await drawSamples(model, histogram, {
+      ...{ labels, seed, options: samplingOptions(options) },
+      onProgress: (done) => output.status(`drew ${done} of ${samples}`),
+    });
+    const reference = await readReference(classifier, trainingData, options, output);
+    const measure = (set: Uint8Array, classes: ArrayLike<number>) =>
+      measureSet(classifier, set, classes, reference, trainingData);
+    output.status('measuring samples');
+    const generated = await measure(images, labels);
+    output.status('measuring test images');
+    const floor = await measure(test.images, test.labels);
+    const near = memorisation(generated.distances, floor.distances);
+    printMetrics(output, { generated: generated.metrics, test: floor.metrics, near, samples });
+    output.result({
+      ...{ command: 'metrics', checkpoint: path, step: checkpoint.step },
+      ...{ classifier: classifierPath, images: samples, samples: generated.metrics },
+      ...{ test: floor.metrics, memorisation: near },
+      seconds: (performance.now() - start) / 1000,
+    });
+  });
+}
+
+async function readReference(
+  classifier: Classifier,
+  training: ImageDataset,
+  { samples, reference: wanted }: MetricsOptions,
+  output: Output,
+): Promise<Reference> {
+  const count = Math.min(training.count, Math.max(samples, wanted));
+  const chosen = thin(training, count, '--reference');
+  const classified = await classifyImages(classifier, chosen.images, {
+    onProgress: (done) => output.status(`read features of ${done} of ${count} training images`),
+  });
+  return referenceOf(classified, classifier.config.width);
+}
+
+async function measureSet(
+  classifier: Classifier,
+  images: Uint8Array,
+  labels: ArrayLike<number>,
+  reference: Reference,
+  training: ImageDataset,
+) {
+  const classified = await classifyImages(classifier, images);
+  const nearest = await nearestTrainingImages(images, training.images, imageSize(training));
+  return {
+    metrics: measureSamples(classified, labels, reference),
+    distances: nearest.map(({ distance }) => distance),
+  };
+}
+
+/** @throws Error when the classifier is for other images than the model's */
+function checkFit({ config }: Classifier, data: ImageDataset, path: string): void {
+  const shape = (s: { height: number; width: number; channels: number }) =>
+    `${s.height} × ${s.width} × ${s.channels}`;
+  const expected = `${shape(data)} in ${data.classes} classes`;
+  const found = `${shape(config.image)} in ${config.classes} classes`;
+  if (expected === found) return;
+  throw new Error(
+    `${path} classifies images of ${found}, but the model makes ${expected}: train one on the model's data with \`farmer classifier train\``,
+  );
+}
