@@ -50,10 +50,10 @@ function checkModelSize(config: ModelConfig, model: LoadedTensors, path: string)
   const { flow, ar } = config;
   const transformer = ({ layers, width }: { layers: number; width: number }) =>
     layers * 12 * width ** 2;
+  const arRows = tokens + config.conditionRepeat + config.classes + config.components;
   const least =
     flow.blocks * (transformer(flow) + tokens * flow.width) +
-    transformer(ar) +
-    (tokens + config.conditionRepeat + config.classes + config.components) * ar.width;
+    (config.prior === 'ar' ? transformer(ar) + arRows * ar.width : 0);
   const held = [...model.values()].reduce((total, { data }) => total + data.length, 0);
   if (least > held) {
     throw new SafetensorsError(
