@@ -83,7 +83,7 @@ export class Classifier extends Module {
 }
 
 /** x + W · gelu-activated 3 × 3 neighbourhoods of LN x. */
-class ConvolutionBlock extends Module {
+export class ConvolutionBlock extends Module {
   readonly norm: LayerNorm;
   readonly convolution: Linear;
 
