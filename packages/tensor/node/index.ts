@@ -12,3 +12,5 @@ export type { FunctionAccuracy } from './probe-accuracy.ts';
 export type { SpeedReport } from './probe-speed.ts';
 export { openDevice } from './open-device.ts';
 export type { OpenDeviceOptions } from './open-device.ts';
+export { measureDevice } from './measure-device.ts';
+export type { DeviceSpeed } from './measure-device.ts';

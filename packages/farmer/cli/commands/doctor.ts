@@ -1,5 +1,13 @@
 import type { Command } from 'commander';
-import { formatDoctor, probeAdapter } from '@farmer/tensor/node';
+import {
+  formatDoctor,
+  measureDevice,
+  NoAdapterError,
+  openDevice,
+  probeAdapter,
+  type AdapterReport,
+  type DeviceSpeed,
+} from '@farmer/tensor/node';
 import { withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 
@@ -7,15 +15,55 @@ export function addDoctorCommand(program: Command): void {
   const command = program
     .command('doctor')
     .description(
-      'Show the WebGPU adapter, its limits, its speed, and how exact its functions are.',
+      'Show which device is taken and why, the WebGPU adapter, their speed, and how exact they are.',
     );
   withCommonOptions(command, ['farmer doctor', 'farmer doctor --adapter swiftshader']).action(
     async (options: CommonOptions) => {
       const output = createOutput(options);
-      const { adapter } = options;
-      const report = await probeAdapter(adapter === undefined ? {} : { choice: adapter });
-      output.line(formatDoctor(report));
-      output.result({ command: 'doctor', ...report });
+      const taken = await openDevice(options);
+      const reason = reasonFor(options, taken.kind);
+      output.line(`taken      ${taken.name}: ${reason}`);
+      const speeds = [await measureDevice(taken)];
+      taken.destroy();
+      const report = await adapterReport(options.adapter);
+      // What was not taken, for comparison.
+      const other =
+        taken.kind === 'webgpu' ? { device: 'cpu' } : { device: 'webgpu', ...adapterOf(options) };
+      if (typeof report !== 'string' || other.device === 'cpu') {
+        const device = await openDevice(other);
+        speeds.push(await measureDevice(device));
+        device.destroy();
+      }
+      for (const speed of speeds) output.line(speedLine(speed));
+      output.line(`\nWebGPU\n${typeof report === 'string' ? report : formatDoctor(report)}`);
+      output.result({ command: 'doctor', taken: taken.name, reason, speeds, webgpu: report });
     },
   );
+}
+
+const adapterOf = ({ adapter }: CommonOptions) => (adapter === undefined ? {} : { adapter });
+
+function reasonFor({ device, adapter }: CommonOptions, kind: string): string {
+  if (device !== undefined && device !== 'auto') return `--device ${device}`;
+  if (adapter !== undefined && adapter !== 'auto') return `--adapter ${adapter}`;
+  const { FARMER_DEVICE, FARMER_ADAPTER } = process.env;
+  if (FARMER_DEVICE) return `FARMER_DEVICE=${FARMER_DEVICE}`;
+  if (FARMER_ADAPTER) return `FARMER_ADAPTER=${FARMER_ADAPTER}`;
+  return kind === 'webgpu'
+    ? 'a hardware GPU'
+    : 'no hardware GPU that WebGPU can drive, and the CPU is faster than a software adapter';
+}
+
+/** The adapter's report, or why there is none. @throws when the user named an adapter that does not open */
+async function adapterReport(choice: string | undefined): Promise<AdapterReport | string> {
+  try {
+    return await probeAdapter(choice === undefined ? {} : { choice });
+  } catch (error) {
+    if (!(error instanceof NoAdapterError) || choice !== undefined) throw error;
+    return error.message;
+  }
+}
+
+function speedLine({ name, matmulGflops, matmulSize, pointwiseGBps }: DeviceSpeed): string {
+  return `  ${name}: matmul ${matmulSize} at ${matmulGflops.toPrecision(3)} GFLOP/s, pointwise at ${pointwiseGBps.toPrecision(3)} GB/s`;
 }
