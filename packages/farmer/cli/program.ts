@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addClassifierCommand } from './commands/classifier.ts';
+import { addCurveCommand } from './commands/curve.ts';
 import { addDataCommand } from './commands/data.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDistillCommand } from './commands/distill.ts';
@@ -28,6 +29,7 @@ export function buildProgram(): Command {
   addExportCommand(program);
   addMetricsCommand(program);
   addClassifierCommand(program);
+  addCurveCommand(program);
   addDataCommand(program);
   addInfoCommand(program);
   addDoctorCommand(program);
