@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { gather, imageDataset } from '../../packages/farmer/src/data/image-dataset.ts';
-import { padToPatch, patchPadding } from '../../packages/farmer/src/data/padding.ts';
+import { cropImages, padImages, patchPadding } from '../../packages/farmer/src/data/padding.ts';
 import { boxScale, cropToAspect, toRgb } from '../../packages/farmer/src/data/pixels.ts';
 import { heldOutKeys, splitOff, subset } from '../../packages/farmer/src/data/split.ts';
 import { hashedOrder } from './support/shuffle.ts';
@@ -97,15 +97,23 @@ describe('padding', () => {
   });
 
   it('repeats the edge pixels, each channel its own', () => {
-    const parts = { name: 'x', labels: [0], height: 1, width: 2, channels: 3, classNames: ['a'] };
-    const padded = padToPatch(
-      imageDataset({ ...parts, images: Uint8Array.of(1, 2, 3, 4, 5, 6) }),
-      3,
-    );
-    expect([padded.height, padded.width]).toEqual([3, 3]);
+    const layout = { height: 1, width: 2, depth: 3 };
+    const padding = patchPadding(1, 2, 3);
+    const padded = padImages(Uint8Array.of(1, 2, 3, 4, 5, 6), layout, padding);
     const row = [1, 2, 3, 4, 5, 6, 4, 5, 6];
-    expect([...padded.images]).toEqual([...row, ...row, ...row]);
-    expect(padToPatch(padded, 3)).toBe(padded);
+    expect([...padded]).toEqual([...row, ...row, ...row]);
+  });
+
+  it('is undone by cropping', () => {
+    const side = fc.integer({ min: 1, max: 6 });
+    fc.assert(
+      fc.property(side, side, side, fc.constantFrom(1, 3), (height, width, patch, depth) => {
+        const images = Uint8Array.from({ length: 2 * height * width * depth }, (_, i) => i * 7);
+        const layout = { height, width, depth };
+        const padding = patchPadding(height, width, patch);
+        expect(cropImages(padImages(images, layout, padding), layout, padding)).toEqual(images);
+      }),
+    );
   });
 });
 

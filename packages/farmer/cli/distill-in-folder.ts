@@ -1,6 +1,7 @@
 import { scope, tensor, type Device } from '@farmer/tensor';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { gather } from '../src/data/image-dataset.ts';
+import { paddedSize } from '../src/config.ts';
 import { pixelMap } from '../src/dequantize.ts';
 import { Distiller } from '../src/distill.ts';
 import { compareReverse, type ReverseComparison } from '../src/reverse-comparison.ts';
@@ -92,17 +93,18 @@ async function restore(
 
 /** Measures both inverses on the test images, each in the middle of its pixels' bins. */
 async function compare(
-  { teacher: { model, histogram, checkpoint }, testImages, output }: DistillationSession,
+  { teacher: { model, histogram }, testImages, output }: DistillationSession,
   { student }: Distiller,
 ): Promise<ReverseComparison> {
-  const { height, width, channels, count } = testImages;
+  const { channels, count } = testImages;
   const { images } = gather(
     testImages,
     Uint32Array.from({ length: count }, (_, i) => i),
   );
-  const { pixels } = checkpoint.run.config.model;
-  const noise = new Float32Array(images.length).fill(pixels === 'gaussian' ? 0 : 0.5);
-  const { values } = pixelMap(pixels, histogram, 0).forward(images, noise);
+  const { height, width } = paddedSize(model.config);
+  const middle = model.config.pixels === 'gaussian' ? 0 : 0.5;
+  const noise = new Float32Array(count * model.dimensions.values).fill(middle);
+  const { values } = pixelMap(model.config, histogram, 0).forward(images, noise);
   const x = scope(() => model.tokens(tensor(values, [count, height, width, channels])));
   const comparison = await compareReverse(model.flow, student, x);
   x.dispose();

@@ -30,14 +30,15 @@ export async function drawSamples(
   { labels, seed, options = {}, student, onProgress }: SampleRequest,
 ): Promise<Uint8Array> {
   const random = new RandomStream(seed);
-  const pixels = pixelMap(model.config.pixels, histogram, 0);
-  const images = new Uint8Array(labels.length * model.dimensions.values);
+  const pixels = pixelMap(model.config, histogram, 0);
+  const { imageValues } = model.dimensions;
+  const images = new Uint8Array(labels.length * imageValues);
   try {
     for (let start = 0; start < labels.length; start += BATCH) {
       const batch = labels.slice(start, start + BATCH);
       random.setStep(start / BATCH);
       const drawn = await drawBatch(model, batch, random, options, student);
-      images.set(pixels.inverse(drawn), start * model.dimensions.values);
+      images.set(pixels.inverse(drawn), start * imageValues);
       onProgress?.(start + batch.length);
     }
   } finally {

@@ -1,4 +1,4 @@
-import { gaussianMixtureLogProb, reshape, scope, sum, type Tensor } from '@farmer/tensor';
+import { gaussianMixtureLogProb, reshape, scope, type Tensor } from '@farmer/tensor';
 import type { ArTransformer } from './ar-transformer.ts';
 import type { ModelConfig } from './config.ts';
 import type { SplitTokens } from './dimension-split.ts';
@@ -27,7 +27,7 @@ export class AutoregressivePrior implements Prior {
         { components: this.#components },
       );
       return {
-        informative: sum(reshape(each, [batch, tokens]), { axes: [1] }),
+        informative: reshape(each, [batch, tokens]),
         redundant: parts.redundant && this.#redundant(parts.redundant, predicted.shared),
       };
     });
@@ -36,7 +36,6 @@ export class AutoregressivePrior implements Prior {
   /** @param shared the mixture of all redundant tokens; without one they are standard normal */
   #redundant(tokens: Tensor, shared: Tensor | undefined): Tensor {
     if (!shared) return standardNormalLogProb(tokens);
-    const each = gaussianMixtureLogProb(tokens, shared, { components: this.#sharedComponents });
-    return sum(each, { axes: [1] }); // [B, N] → [B]
+    return gaussianMixtureLogProb(tokens, shared, { components: this.#sharedComponents });
   }
 }

@@ -1,7 +1,7 @@
 import { ShapeInit } from '@farmer/nn';
 import { empty, RandomStream, scope, ShapeDevice, withDefaultDevice } from '@farmer/tensor';
 import { CapturedTraining } from './captured-training.ts';
-import type { FarmerConfig, ModelConfig } from './config.ts';
+import { paddedSize, type FarmerConfig, type ModelConfig } from './config.ts';
 import { negativeLogLikelihood } from './likelihood.ts';
 import { Farmer } from './model.ts';
 import { sampleImages } from './sampler.ts';
@@ -112,6 +112,8 @@ function costSoFar(device: ShapeDevice, batch: number): Cost {
   return { batch, flops: device.flops, peakBytes, largestTensorBytes: device.largestBlock };
 }
 
-function inputs({ image: { height, width, channels } }: ModelConfig, batch: number) {
+function inputs(config: ModelConfig, batch: number) {
+  const { height, width } = paddedSize(config);
+  const { channels } = config.image;
   return { images: empty([batch, height, width, channels]), labels: empty([batch], 'i32') };
 }

@@ -22,7 +22,7 @@ const modelSchema = z.strictObject({
     channels: z.union([z.literal(1), z.literal(3)]),
   }),
   classes: count,
-  /** Side p of a patch; a token has d = channels · p² values. */
+  /** Side p of a patch; a token has d = channels · p² values. Images are padded to multiples of it. */
   patch: count,
   /**
    * What the flow sees. 'cdf': each pixel's empirical distribution made Gaussian, which trains well at small scale
@@ -93,26 +93,39 @@ export type TrainingConfig = FarmerConfig['training'];
 
 /** Sizes that follow from a model's configuration. */
 export interface Dimensions {
-  /** N = (H/p)(W/p) tokens. */
+  /** N = (H/p)(W/p) tokens of the padded image. */
   readonly tokens: number;
   /** d = C·p² channels of a token. */
   readonly channels: number;
   readonly informative: number;
   readonly redundant: number;
-  /** D = H·W·C values of an image. */
+  /** N·d values of the padded image, what the flow sees. */
   readonly values: number;
+  /** D = H·W·C values of the image itself. */
+  readonly imageValues: number;
 }
 
-export function dimensions({ image, patch, informativeChannels }: ModelConfig): Dimensions {
-  const { height, width, channels } = image;
-  const perToken = channels * patch * patch;
+export function dimensions(config: ModelConfig): Dimensions {
+  const { image, patch, informativeChannels } = config;
+  const { height, width } = paddedSize(config);
+  const perToken = image.channels * patch * patch;
   return {
     tokens: (height / patch) * (width / patch),
     channels: perToken,
     informative: informativeChannels,
     redundant: perToken - informativeChannels,
-    values: height * width * channels,
+    values: height * width * image.channels,
+    imageValues: image.height * image.width * image.channels,
   };
+}
+
+/** The image's sides, rounded up to multiples of the patch. */
+export function paddedSize({ image, patch }: Pick<ModelConfig, 'image' | 'patch'>): {
+  height: number;
+  width: number;
+} {
+  const roundUp = (side: number) => Math.ceil(side / patch) * patch;
+  return { height: roundUp(image.height), width: roundUp(image.width) };
 }
 
 /**
@@ -152,14 +165,10 @@ function keysAt(path: readonly PropertyKey[]): string[] {
 }
 
 function checkFit({ model, training }: FarmerConfig, source: string): void {
-  const { image, patch, flow, ar } = model;
+  const { flow, ar } = model;
   const fail = (problem: string): never => {
     throw new ConfigError(`${source}: ${problem}`);
   };
-  for (const axis of ['height', 'width'] as const) {
-    if (image[axis] % patch !== 0)
-      fail(`model.image.${axis} ${image[axis]} is not a multiple of model.patch ${patch}`);
-  }
   for (const [name, { width, heads }] of Object.entries({ flow, ar })) {
     if (width % heads !== 0)
       fail(`model.${name}.width ${width} is not a multiple of model.${name}.heads ${heads}`);

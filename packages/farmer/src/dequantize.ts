@@ -1,5 +1,6 @@
 import type { ModelConfig } from './config.ts';
 import type { PixelHistogram } from './histogram.ts';
+import { paddedPixels } from './padded-pixels.ts';
 import { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';
 
 /**
@@ -9,14 +10,16 @@ import { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';
 export interface PixelMap {
   /**
    * @param pixels bytes of whole images, B × D
-   * @param noise one number a pixel: uniform in [0, 1), or standard normal for `gaussian`
-   * @returns the values, B × D, and log|dy/dv| summed over each image, where v = k + u is in bin units
+   * @param noise one number a value: uniform in [0, 1), or standard normal for `gaussian`
+   * @returns the values of padded images, B × N·d, and log|dy/dv| summed over each, where v = k + u is in bin units
    */
   forward(
     pixels: Uint8Array,
     noise: ArrayLike<number>,
   ): { values: Float32Array; logDet: Float64Array };
-  /** The pixels whose bins hold the values, clipped to 0 … 255. */
+  /** log|dy/dv| of each value that `forward` gave, B × N·d. */
+  logDets(pixels: Uint8Array, values: Float32Array): Float64Array;
+  /** The pixels whose bins hold the values, clipped to 0 … 255; without padding. */
   inverse(values: ArrayLike<number>): Uint8Array;
 }
 
@@ -36,6 +39,7 @@ function rawPixels(size: number, shift: number, scale: number): PixelMap {
       values: Float32Array.from(pixels, (k, i) => (k + shift + scale * noise[i]!) / 128 - 1),
       logDet: new Float64Array(pixels.length / size).fill(-size * Math.log(128)),
     }),
+    logDets: (pixels) => new Float64Array(pixels.length).fill(-Math.log(128)),
     inverse: (values) =>
       Uint8Array.from(values, (x) => Math.min(255, Math.max(0, Math.floor((x + 1) * 128)))),
   };
@@ -49,6 +53,7 @@ export function cdfPixels({ pmf, height, width, channels }: PixelHistogram): Pix
   const size = height * width * channels;
   const tables = cumulate(pmf, size);
   const logPmf = pmf.map(Math.log);
+  const logDetOf = (bin: number, y: number) => logPmf[bin]! - normalLogPdf(y);
   return {
     forward(pixels, noise) {
       const values = new Float32Array(pixels.length);
@@ -60,12 +65,14 @@ export function cdfPixels({ pmf, height, width, channels }: PixelHistogram): Pix
           const bin = d * 256 + pixels[i]!;
           const y = Math.fround(gaussianize(tables, bin, pmf[bin]!, noise[i]!));
           values[i] = y;
-          sum += logPmf[bin]! - normalLogPdf(y);
+          sum += logDetOf(bin, y);
         }
         logDet[image] = sum;
       }
       return { values, logDet };
     },
+    logDets: (pixels, values) =>
+      Float64Array.from(values, (y, i) => logDetOf((i % size) * 256 + pixels[i]!, y)),
     inverse: (values) => Uint8Array.from(values, (y, i) => findBin(tables, (i % size) * 256, y)),
   };
 }
@@ -120,16 +127,18 @@ function findBin({ below, above }: CumulativeTables, row: number, y: number): nu
 }
 
 /**
- * The map that a configuration names.
+ * The map that a configuration names, from images as they are to images that the patch divides.
  * @param histogram of the training images, for the CDF layer
  * @param sigma noise of 'gaussian' at this point of training
  */
 export function pixelMap(
-  kind: ModelConfig['pixels'],
+  { pixels, patch }: Pick<ModelConfig, 'pixels' | 'patch'>,
   histogram: PixelHistogram,
   sigma: number,
 ): PixelMap {
-  if (kind === 'cdf') return cdfPixels(histogram);
-  const size = histogram.height * histogram.width * histogram.channels;
-  return kind === 'uniform' ? uniformPixels(size) : gaussianPixels(size, sigma);
+  return paddedPixels(histogram, patch, (padded) => {
+    if (pixels === 'cdf') return cdfPixels(padded);
+    const size = padded.height * padded.width * padded.channels;
+    return pixels === 'uniform' ? uniformPixels(size) : gaussianPixels(size, sigma);
+  });
 }

@@ -40,10 +40,9 @@ export class Distiller {
     dataset: ImageDataset,
     { histogram, sigma, seed }: DistillerOptions,
   ) {
-    const { pixels } = teacher.config;
-    const fixed = pixelMap(pixels, histogram, sigma);
+    const fixed = pixelMap(teacher.config, histogram, sigma);
     const batches = new ImageBatches(dataset, {
-      ...{ batch: config.batch, seed, pixels },
+      ...{ batch: config.batch, seed, model: teacher.config },
       pixelMapAt: () => fixed,
     });
     const random = new RandomStream(BigInt(seed) + DEVICE_KEY);

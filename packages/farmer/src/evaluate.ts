@@ -1,7 +1,8 @@
 import { philoxUniforms, scope, tensor } from '@farmer/tensor';
 import { sequentialBatches } from './data/batches.ts';
 import { gather, type ImageDataset } from './data/image-dataset.ts';
-import { pixelMap } from './dequantize.ts';
+import { paddedSize, type ModelConfig } from './config.ts';
+import { pixelMap, type PixelMap } from './dequantize.ts';
 import { bitsPerDim } from './likelihood.ts';
 import type { Farmer } from './model.ts';
 import type { PixelHistogram } from './histogram.ts';
@@ -39,7 +40,7 @@ export interface EvaluationOptions {
 
 /**
  * Exact bits per dimension under uniform dequantisation (method, section 7), whatever noise the model was trained
- * with: an upper bound for the discrete images.
+ * with: an upper bound for the discrete images, which for padded ones counts the padding too (padded-pixels.ts).
  */
 export async function evaluate(
   model: Farmer,
@@ -70,6 +71,12 @@ export async function evaluate(
   };
 }
 
+/** Training noise may be Gaussian; likelihoods of pixels are defined under uniform noise. */
+export function scoringMap(config: ModelConfig, histogram: PixelHistogram): PixelMap {
+  const pixels = config.pixels === 'gaussian' ? 'uniform' : config.pixels;
+  return pixelMap({ ...config, pixels }, histogram, 0);
+}
+
 /** Scores every image of a dataset, in order, under draw number `draw` of the noise. */
 export async function* scoreImages(
   model: Farmer,
@@ -78,18 +85,16 @@ export async function* scoreImages(
   { batch = 250, seed = 0, unconditional = false }: EvaluationOptions = {},
   draw = 0,
 ): AsyncGenerator<{ index: number; score: ImageScore }> {
-  const { height, width, channels } = dataset;
-  const values = model.dimensions.values;
-  // Training noise may be Gaussian; likelihoods of pixels are defined under uniform noise.
-  const kind = model.config.pixels === 'gaussian' ? 'uniform' : model.config.pixels;
-  const map = pixelMap(kind, histogram, 0);
+  const { height, width } = paddedSize(model.config);
+  const { values, imageValues } = model.dimensions;
+  const map = scoringMap(model.config, histogram);
   for (const [step, indices] of [...sequentialBatches(dataset.count, batch)].entries()) {
     const { images, labels } = gather(dataset, indices);
-    const mapped = map.forward(images, philoxUniforms(seed, step, draw, images.length));
     const count = indices.length;
+    const mapped = map.forward(images, philoxUniforms(seed, step, draw, count * values));
     const result = scope(() =>
       model.logLikelihood(
-        tensor(mapped.values, [count, height, width, channels]),
+        tensor(mapped.values, [count, height, width, dataset.channels]),
         tensor(
           unconditional ? new Int32Array(count).fill(model.nullClass) : labels,
           [count],
@@ -103,7 +108,7 @@ export async function* scoreImages(
     for (const tensor of Object.values(result)) tensor?.dispose();
     for (let i = 0; i < count; i++) {
       const nats = [informative[i]!, redundant[i]!, logDet[i]!, mapped.logDet[i]!];
-      const [a, b, c, d] = nats.map((x) => bitsPerDim(x, 0, values));
+      const [a, b, c, d] = nats.map((x) => bitsPerDim(x, 0, imageValues));
       yield {
         index: indices[i]!,
         score: { total: a! + b! + c! + d!, informative: a!, redundant: b!, logDet: c!, pixels: d! },

@@ -1,7 +1,7 @@
 import { affineFlow, concat, map, scope, slice, sum, tensor, type Tensor } from '@farmer/tensor';
 import { LayerNorm, Linear, Module, Transformer, createKeyValueCache, type Init } from '@farmer/nn';
-import type { InvertibleMap, Mapped } from './invertible-map.ts';
-import { permuteTokens, type Direction } from './permutation.ts';
+import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
+import { permuteTokens, permuteTokenValues, type Direction } from './permutation.ts';
 
 export interface FlowBlockOptions {
   readonly tokens: number;
@@ -18,7 +18,7 @@ export interface FlowBlockOptions {
  *
  *     z_i = (x_i − μ(x_<i)) · exp(−a(x_<i)),   log|det| = −Σ_i Σ_j a_ij
  */
-export class FlowBlock extends Module implements InvertibleMap {
+export class FlowBlock extends Module implements TokenwiseMap {
   readonly direction: Direction;
   readonly inputProjection: Linear;
   /** [N, width], tied to image location whatever the direction. */
@@ -42,11 +42,24 @@ export class FlowBlock extends Module implements InvertibleMap {
   /** x → z, all tokens at once. */
   forward(x: Tensor): Mapped {
     return scope(() => {
-      const read = permuteTokens(x, this.direction); // [B, N, d]
-      const hidden = this.transformer.forward(this.#embed(read), { causal: true });
-      const { z, logDet } = affineFlow(read, this.#affineParameters(hidden));
-      return { z: permuteTokens(z, this.direction), logDet: sum(logDet, { axes: [1] }) };
+      const { z, logDet } = this.#read(x);
+      return { z, logDet: sum(logDet, { axes: [1] }) };
     });
+  }
+
+  forwardTokens(x: Tensor): TokensMapped {
+    return scope(() => {
+      const { z, logDet } = this.#read(x);
+      return { z, logDet: permuteTokenValues(logDet, this.direction) };
+    });
+  }
+
+  /** z in image order, and the log-det of each token in reading order. */
+  #read(x: Tensor): Mapped {
+    const read = permuteTokens(x, this.direction); // [B, N, d]
+    const hidden = this.transformer.forward(this.#embed(read), { causal: true });
+    const { z, logDet } = affineFlow(read, this.#affineParameters(hidden));
+    return { z: permuteTokens(z, this.direction), logDet };
   }
 
   /** z → x, one token after another, with cached keys and values. */

@@ -2,12 +2,12 @@ import { map, scope, type Tensor } from '@farmer/tensor';
 import { Module, type Init } from '@farmer/nn';
 import { dimensions, type ModelConfig } from './config.ts';
 import { FlowBlock } from './flow-block.ts';
-import type { InvertibleMap, Mapped } from './invertible-map.ts';
+import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 import { JetBlock } from './jet-block.ts';
 import { flowDirection } from './permutation.ts';
 
 /** The flow F: X = Z⁰ → Z¹ → … → Zⁿ = Z. Not conditioned on the class. */
-export class Flow extends Module implements InvertibleMap {
+export class Flow extends Module implements TokenwiseMap {
   readonly blocks: (FlowBlock | JetBlock)[];
 
   constructor(init: Init, config: ModelConfig) {
@@ -24,9 +24,17 @@ export class Flow extends Module implements InvertibleMap {
 
   /** X [B, N, d] → Z; log|det| is the sum over blocks. */
   forward(x: Tensor): Mapped {
+    return this.#through(x, (block, latent) => block.forward(latent));
+  }
+
+  forwardTokens(x: Tensor): TokensMapped {
+    return this.#through(x, (block, latent) => block.forwardTokens(latent));
+  }
+
+  #through(x: Tensor, step: (block: TokenwiseMap, latent: Tensor) => Mapped): Mapped {
     return scope(() =>
       this.blocks.reduce<Mapped | undefined>((sofar, block) => {
-        const { z, logDet } = block.forward(sofar?.z ?? x);
+        const { z, logDet } = step(block, sofar?.z ?? x);
         return { z, logDet: sofar ? map('a + b', { a: sofar.logDet, b: logDet }) : logDet };
       }, undefined)!,
     );

@@ -28,8 +28,8 @@ export class GaussianPrior implements Prior {
   }
 }
 
-/** log N(z; 0, I) of each item: z [B, N, d] → [B], in nats. */
+/** log N(z; 0, I) of each token: z [B, N, d] → [B, N], in nats. */
 export function standardNormalLogProb(z: Tensor): Tensor {
   const each = map('-0.5 * z * z - 0.9189385332046727', { z }); // −½ z² − ½ log 2π
-  return sum(each, { axes: [1, 2] });
+  return sum(each, { axes: [2] });
 }

@@ -6,7 +6,7 @@ import {
   philoxUniforms,
   type Tensor,
 } from '@farmer/tensor';
-import type { ModelConfig } from './config.ts';
+import { dimensions, paddedSize, type ModelConfig } from './config.ts';
 import { shuffledBatches, type Batches } from './data/batches.ts';
 import { gather, type ImageDataset } from './data/image-dataset.ts';
 import type { PixelMap } from './dequantize.ts';
@@ -18,22 +18,23 @@ const shuffleStream = 2;
 export interface ImageBatchesOptions {
   readonly batch: number;
   readonly seed: number;
-  readonly pixels: ModelConfig['pixels'];
+  readonly model: ModelConfig;
   /** The pixel map of a step. */
   readonly pixelMapAt: (step: number) => PixelMap;
 }
 
 /** Shuffled batches of a dataset on the device. A batch and its noise depend on the seed and the step alone. */
 export class ImageBatches {
-  /** Values of the pixel map, [B, H, W, C]. */
+  /** Values of the pixel map, [B, H, W, C] with padding. */
   readonly images: Tensor;
   readonly #dataset: ImageDataset;
   readonly #options: ImageBatchesOptions;
   readonly #batches: Batches;
 
   constructor(dataset: ImageDataset, options: ImageBatchesOptions) {
-    const { batch, seed } = options;
-    const { count, height, width, channels } = dataset;
+    const { batch, seed, model } = options;
+    const { count, channels } = dataset;
+    const { height, width } = paddedSize(model);
     this.#dataset = dataset;
     this.#options = options;
     this.#batches = shuffledBatches(count, batch, (n, epoch) =>
@@ -44,10 +45,10 @@ export class ImageBatches {
 
   /** Writes batch `step` to `images`; gives its labels, and the pixel map's log-det averaged over its images. */
   write(step: number): { labels: ArrayLike<number>; logDet: number } {
-    const { seed, pixels, pixelMapAt } = this.#options;
+    const { batch, seed, model, pixelMapAt } = this.#options;
     const { images, labels } = gather(this.#dataset, this.#batches.batchAt(step));
-    const draw = pixels === 'gaussian' ? philoxNormals : philoxUniforms;
-    const noise = draw(seed, step, pixelNoise, images.length);
+    const draw = model.pixels === 'gaussian' ? philoxNormals : philoxUniforms;
+    const noise = draw(seed, step, pixelNoise, batch * dimensions(model).values);
     const { values, logDet } = pixelMapAt(step).forward(images, noise);
     this.images.write(values);
     return { labels, logDet: logDet.reduce((a, b) => a + b, 0) / logDet.length };

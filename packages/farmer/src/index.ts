@@ -6,7 +6,13 @@ export {
 } from './data/batches.ts';
 export { IdxError, readIdx, type IdxArray } from './data/idx.ts';
 export { gather, imageDataset, imageSize, type ImageDataset } from './data/image-dataset.ts';
-export { padToPatch, patchPadding, type Padding } from './data/padding.ts';
+export {
+  cropImages,
+  padImages,
+  patchPadding,
+  type ImageLayout,
+  type Padding,
+} from './data/padding.ts';
 export { heldOutKeys, splitOff, subset } from './data/split.ts';
 export { fitHistogram, histogramBitsPerDim, type PixelHistogram } from './histogram.ts';
 export { nearestMatch } from './nearest-match.ts';
@@ -30,6 +36,7 @@ export {
 export {
   ConfigError,
   dimensions,
+  paddedSize,
   parseConfig,
   type Dimensions,
   type FarmerConfig,
@@ -53,6 +60,7 @@ export { joinChannels, splitChannels, type SplitTokens } from './dimension-split
 export {
   evaluate,
   scoreImages,
+  scoringMap,
   type Evaluation,
   type EvaluationOptions,
   type ImageScore,
@@ -60,7 +68,7 @@ export {
 export { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
 export { Flow } from './flow.ts';
 export { JetBlock, type JetBlockOptions } from './jet-block.ts';
-export type { InvertibleMap, Mapped } from './invertible-map.ts';
+export type { InvertibleMap, Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 export { augment, type Augmentation } from './augment.ts';
 export { Classifier, type ClassifierConfig } from './classifier.ts';
 export {
@@ -97,6 +105,7 @@ export {
   couplingOrder,
   flowDirection,
   permuteTokens,
+  permuteTokenValues,
   type Direction,
 } from './permutation.ts';
 export type { LatentLogLikelihood, Prior } from './prior.ts';
@@ -109,4 +118,5 @@ export {
 } from './reverse-comparison.ts';
 export { sampleImages, sampleLatents, type SamplingOptions } from './sampler.ts';
 export { StudentBlock, StudentFlow, type StudentAttention } from './student-flow.ts';
+export { scoreTokens, tokenLogLikelihood, type TokenScores } from './token-likelihood.ts';
 export { Trainer, type TrainingMetrics } from './trainer.ts';

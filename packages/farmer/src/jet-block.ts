@@ -10,7 +10,7 @@ import {
   type Tensor,
 } from '@farmer/tensor';
 import { LayerNorm, Linear, Module, Transformer, type Init } from '@farmer/nn';
-import type { InvertibleMap, Mapped } from './invertible-map.ts';
+import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 import { couplingOrder } from './permutation.ts';
 
 export interface JetBlockOptions {
@@ -32,7 +32,7 @@ export interface JetBlockOptions {
  *
  * The inverse is one pass over all tokens at once.
  */
-export class JetBlock extends Module implements InvertibleMap {
+export class JetBlock extends Module implements TokenwiseMap {
   readonly inputProjection: Linear;
   /** [N, width] */
   readonly position: Tensor;
@@ -65,12 +65,19 @@ export class JetBlock extends Module implements InvertibleMap {
   /** x [B, N, d] → z. */
   forward(x: Tensor): Mapped {
     return scope(() => {
+      const { z, logDet } = this.forwardTokens(x);
+      return { z, logDet: sum(logDet, { axes: [1] }) };
+    });
+  }
+
+  forwardTokens(x: Tensor): TokensMapped {
+    return scope(() => {
       const [fixed, moved] = this.#halves(x);
       const [shift, rawScale] = this.#affineParameters(fixed);
       const z = map('(x - mu) * 2 * sigmoid(r)', { x: moved, mu: shift, r: rawScale });
       // log σ = log 2 + log sigmoid(r), and log sigmoid(r) = −softplus(−r) is finite where sigmoid(r) is 0.
       const logScale = map('0.6931471805599453 - softplus(-r)', { r: rawScale });
-      return { z: this.#join(fixed, z), logDet: sum(logScale, { axes: [1, 2] }) };
+      return { z: this.#join(fixed, z), logDet: sum(logScale, { axes: [2] }) };
     });
   }
 

@@ -10,7 +10,7 @@ export function negativeLogLikelihood(parts: LogLikelihood, values: number): Ten
  * Bits per dimension of 8-bit images under uniform dequantisation (method, section 7).
  * @param logLikelihood log p of the values that the flow sees, in nats for the whole image
  * @param pixelLogDet log|dy/dv| of the pixel map for the whole image, v in bin units
- * @param values D = H·W·C
+ * @param values D = H·W·C of the image without padding
  */
 export function bitsPerDim(logLikelihood: number, pixelLogDet: number, values: number): number {
   return -(logLikelihood + pixelLogDet) / (values * Math.LN2);

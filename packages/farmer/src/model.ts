@@ -1,4 +1,4 @@
-import { map, scope, type Tensor } from '@farmer/tensor';
+import { map, scope, sum, type Tensor } from '@farmer/tensor';
 import { Init, Module } from '@farmer/nn';
 import { ArTransformer } from './ar-transformer.ts';
 import { dimensions, type Dimensions, type ModelConfig } from './config.ts';
@@ -9,7 +9,7 @@ import { patchify, unpatchify } from './patchify.ts';
 import { arDirection, permuteTokens, type Direction } from './permutation.ts';
 import { createPrior, type LatentLogLikelihood, type Prior } from './prior.ts';
 
-/** log p(x) of each image in nats, [B] each; the total is their sum (eq. 14). */
+/** log p(x) in nats, of each image or of each token; the total is the sum of the parts (eq. 14). */
 export interface LogLikelihood extends LatentLogLikelihood {
   /** log|det ∂Z/∂X| */
   readonly logDet: Tensor;
@@ -77,8 +77,9 @@ export class Farmer extends Module {
 
   /**
    * Exact log-likelihood (eq. 14).
-   * @param images values of the pixel map, [B, H, W, C]
+   * @param images values of the pixel map, [B, H, W, C] with padding
    * @param labels i32 [B]
+   * @returns [B] each
    */
   logLikelihood(images: Tensor, labels: Tensor): LogLikelihood {
     return scope(() => {
@@ -89,7 +90,13 @@ export class Farmer extends Module {
 
   /** log P(Z | c) = log P(Zᴵ | c) + log P(Zᴿ | Zᴵ, c), [B] each. */
   latentLogLikelihood(z: Tensor, labels: Tensor): LatentLogLikelihood {
-    return scope(() => this.prior.logLikelihood(this.split(z), labels));
+    return scope(() => {
+      const { informative, redundant } = this.prior.logLikelihood(this.split(z), labels);
+      return {
+        informative: sum(informative, { axes: [1] }), // [B, N] → [B]
+        redundant: redundant && sum(redundant, { axes: [1] }),
+      };
+    });
   }
 }
 

@@ -33,24 +33,34 @@ export class PatchTransform {
   }
 }
 
-/** The orthonormal 2-D DCT-II of each colour plane, d × d row-major; rows from low to high frequency. */
+/**
+ * The orthonormal DCT-II over a patch's rows, columns and colour planes, d × d row-major; rows from low to high total
+ * frequency. Over three planes it gives luma (1, 1, 1)/√3 and two chromas, (1, 0, −1)/√2 and (1, −2, 1)/√6, so that
+ * low-frequency luma comes first; over one plane it does nothing.
+ */
 export function dctMatrix(channels: number, patch: number): Float64Array {
   const d = channels * patch * patch;
   const frequencies: { c: number; u: number; v: number }[] = [];
   for (let c = 0; c < channels; c++) {
     for (let u = 0; u < patch; u++) for (let v = 0; v < patch; v++) frequencies.push({ c, u, v });
   }
-  // Zigzag: by total frequency, then a fixed order.
-  frequencies.sort((a, b) => a.u + a.v - (b.u + b.v) || a.u - b.u || a.c - b.c);
-  const basis = (k: number, x: number) =>
-    Math.sqrt((k === 0 ? 1 : 2) / patch) * Math.cos((Math.PI * (2 * x + 1) * k) / (2 * patch));
+  // Zigzag: by total frequency, luma first, then a fixed order.
+  frequencies.sort((a, b) => a.u + a.v - (b.u + b.v) || a.c - b.c || a.u - b.u);
   const matrix = new Float64Array(d * d);
   frequencies.forEach(({ c, u, v }, row) => {
-    for (let y = 0; y < patch; y++) {
-      for (let x = 0; x < patch; x++) {
-        matrix[row * d + (c * patch + y) * patch + x] = basis(u, y) * basis(v, x);
+    for (let plane = 0; plane < channels; plane++) {
+      for (let y = 0; y < patch; y++) {
+        for (let x = 0; x < patch; x++) {
+          matrix[row * d + (plane * patch + y) * patch + x] =
+            cosine(c, plane, channels) * cosine(u, y, patch) * cosine(v, x, patch);
+        }
       }
     }
   });
   return matrix;
+}
+
+/** Wave k of n at place x. */
+function cosine(k: number, x: number, n: number): number {
+  return Math.sqrt((k === 0 ? 1 : 2) / n) * Math.cos((Math.PI * (2 * x + 1) * k) / (2 * n));
 }

@@ -16,9 +16,14 @@ export function arDirection(blocks: number, finalPermutation: boolean): Directio
   return flowDirection(finalPermutation ? blocks : blocks - 1);
 }
 
-/** Tokens [B, N, d] between image order and reading order; its own inverse. */
+/** Tokens [B, N, d], or places [N, d], between image order and reading order; its own inverse. */
 export function permuteTokens(tokens: Tensor, direction: Direction): Tensor {
   return direction === 'forward' ? tokens : flip(tokens, tokens.rank - 2);
+}
+
+/** One number a token, [B, N], between image order and reading order; its own inverse. */
+export function permuteTokenValues(values: Tensor, direction: Direction): Tensor {
+  return direction === 'forward' ? values : flip(values, 1);
 }
 
 // Any seed does: it only has to be the same wherever a model is built, so that weights mean the same.

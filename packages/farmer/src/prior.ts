@@ -5,7 +5,7 @@ import type { Dimensions, ModelConfig } from './config.ts';
 import type { SplitTokens } from './dimension-split.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
 
-/** log P(Z | c) of each image in nats, [B] each. */
+/** log P(Z | c) in nats: of each image, [B], or of each token, [B, N]. */
 export interface LatentLogLikelihood {
   /** Σ_i log p(zᴵ_i | zᴵ_<i, c) */
   readonly informative: Tensor;
@@ -18,6 +18,7 @@ export interface Prior {
   /**
    * @param parts Zᴵ [B, N, dᴵ] and Zᴿ [B, N, dᴿ] in reading order
    * @param labels i32 [B]
+   * @returns the logarithm of each token's density, [B, N] in reading order
    */
   logLikelihood(parts: SplitTokens, labels: Tensor): LatentLogLikelihood;
 }

@@ -6,7 +6,7 @@ import type { ImageDataset } from './data/image-dataset.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
 import type { PixelHistogram } from './histogram.ts';
 import { ImageBatches } from './image-batches.ts';
-import { negativeLogLikelihood } from './likelihood.ts';
+import { bitsPerDim, negativeLogLikelihood } from './likelihood.ts';
 import { Farmer } from './model.ts';
 
 /** Means over the steps since the last reading; the loss is eq. 14, in nats per dimension of what the flow sees. */
@@ -43,7 +43,7 @@ export class Trainer {
     this.model = model;
     this.#seed = seed;
     this.#batches = new ImageBatches(dataset, {
-      ...{ batch, seed, pixels: config.model.pixels },
+      ...{ batch, seed, model: config.model },
       pixelMapAt: pixelMapSchedule(config, histogram),
     });
     this.#labels = persist(empty([batch], 'i32'));
@@ -83,9 +83,11 @@ export class Trainer {
     const metrics = await this.#training.readMetrics();
     const steps = metrics.step - this.#stepsRead;
     this.#stepsRead = metrics.step;
-    const pixels = this.#pixelLogDet / steps / this.model.dimensions.values;
+    const { values, imageValues } = this.model.dimensions;
+    const logLikelihood = -metrics.loss * values;
+    const bits = bitsPerDim(logLikelihood, this.#pixelLogDet / steps, imageValues);
     this.#pixelLogDet = 0;
-    return { ...metrics, bitsPerDim: (metrics.loss - pixels) / Math.LN2 };
+    return { ...metrics, bitsPerDim: bits };
   }
 
   dispose(): void {
@@ -113,15 +115,14 @@ function pixelMapSchedule(
   config: FarmerConfig,
   histogram: PixelHistogram,
 ): (step: number) => PixelMap {
-  const { pixels } = config.model;
   const { noise, steps } = config.training;
   const [start, end] = noise;
-  if (pixels !== 'gaussian') {
-    const fixed = pixelMap(pixels, histogram, 0);
+  if (config.model.pixels !== 'gaussian') {
+    const fixed = pixelMap(config.model, histogram, 0);
     return () => fixed;
   }
   return (step) => {
     const sigma = end + (start - end) * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
-    return pixelMap(pixels, histogram, sigma);
+    return pixelMap(config.model, histogram, sigma);
   };
 }

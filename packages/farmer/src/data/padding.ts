@@ -1,11 +1,16 @@
-import type { ImageDataset } from './image-dataset.ts';
-
 /** Pixels added on each side of an image. */
 export type Padding = {
   readonly top: number;
   readonly bottom: number;
   readonly left: number;
   readonly right: number;
+};
+
+/** Images one after another, row-major; `depth` values a pixel. */
+export type ImageLayout = {
+  readonly height: number;
+  readonly width: number;
+  readonly depth: number;
 };
 
 /** The least padding that makes both sides multiples of the patch; an odd pixel goes below, right. */
@@ -20,27 +25,59 @@ export function patchPadding(height: number, width: number, patch: number): Padd
   return { top, bottom: extraRows - top, left, right: extraColumns - left };
 }
 
-/**
- * Pads every image with copies of its edge pixels. The padding counts as data: bits per dimension
- * of the padded set are not those of the images, so prefer a patch that divides them.
- */
-export function padToPatch(dataset: ImageDataset, patch: number): ImageDataset {
-  const { count, height, width, channels } = dataset;
-  const { top, bottom, left, right } = patchPadding(height, width, patch);
-  if (top + bottom + left + right === 0) return dataset;
+export function isPadded({ top, bottom, left, right }: Padding): boolean {
+  return top + bottom + left + right > 0;
+}
+
+/** Surrounds every image with copies of its edge pixels. */
+export function padImages<Values extends Uint8Array | Float64Array>(
+  images: Values,
+  { height, width, depth }: ImageLayout,
+  { top, bottom, left, right }: Padding,
+): Values {
+  const count = images.length / (height * width * depth);
   const newHeight = height + top + bottom;
   const newWidth = width + left + right;
-  const images = new Uint8Array(count * newHeight * newWidth * channels);
+  const padded = emptyLike(images, count * newHeight * newWidth * depth);
   const clamp = (value: number, length: number) => Math.min(Math.max(value, 0), length - 1);
   let out = 0;
   for (let image = 0; image < count; image++) {
     for (let row = 0; row < newHeight; row++) {
       const sourceRow = (image * height + clamp(row - top, height)) * width;
       for (let column = 0; column < newWidth; column++) {
-        const pixel = (sourceRow + clamp(column - left, width)) * channels;
-        for (let c = 0; c < channels; c++) images[out++] = dataset.images[pixel + c]!;
+        const pixel = (sourceRow + clamp(column - left, width)) * depth;
+        for (let c = 0; c < depth; c++) padded[out++] = images[pixel + c]!;
       }
     }
   }
-  return { ...dataset, images, height: newHeight, width: newWidth };
+  return padded;
+}
+
+/**
+ * Undoes `padImages`.
+ * @param layout of the images without padding
+ */
+export function cropImages(
+  padded: Uint8Array,
+  { height, width, depth }: ImageLayout,
+  { top, bottom, left, right }: Padding,
+): Uint8Array {
+  const paddedHeight = height + top + bottom;
+  const rowValues = (width + left + right) * depth;
+  const count = padded.length / (paddedHeight * rowValues);
+  const images = new Uint8Array(count * height * width * depth);
+  let out = 0;
+  for (let image = 0; image < count; image++) {
+    for (let row = 0; row < height; row++) {
+      const start = (image * paddedHeight + row + top) * rowValues + left * depth;
+      images.set(padded.subarray(start, start + width * depth), out);
+      out += width * depth;
+    }
+  }
+  return images;
+}
+
+function emptyLike<Values extends Uint8Array | Float64Array>(like: Values, length: number): Values {
+  const created = like instanceof Uint8Array ? new Uint8Array(length) : new Float64Array(length);
+  return created as Values;
 }
