@@ -7,7 +7,7 @@ import {
   type ParameterCounts,
   type TrainingCost,
 } from '../src/budget.ts';
-import { dimensions, type FarmerConfig } from '../src/config.ts';
+import { dimensions, paddedSize, type FarmerConfig } from '../src/config.ts';
 
 /** What a configuration's model needs, counted on shapes alone. */
 export interface ModelReport {
@@ -41,9 +41,11 @@ export function formatReport(config: FarmerConfig, report: ModelReport): string[
 function formatModel({ model }: FarmerConfig): string[] {
   const { image, patch, flow, ar, prior } = model;
   const { tokens, channels, informative, redundant } = dimensions(model);
+  const padded = paddedSize(model);
+  const isPadded = padded.height * padded.width > image.height * image.width;
   const kind = flow.kind === 'jet' ? 'Jet' : 'autoregressive';
   return [
-    `image       ${image.height} × ${image.width} × ${image.channels}, patch ${patch}: ${tokens} tokens of ${channels} channels`,
+    `image       ${image.height} × ${image.width} × ${image.channels}${isPadded ? `, padded to ${padded.height} × ${padded.width}` : ''}, patch ${patch}: ${tokens} tokens of ${channels} channels`,
     `flow        ${kind}, ${flow.blocks} blocks of ${layers(flow.layers)}, width ${flow.width}`,
     prior === 'ar'
       ? `AR model    ${layers(ar.layers)}, width ${ar.width}; ${informative} informative and ${redundant} redundant channels`

@@ -77,6 +77,7 @@ export {
   type Classified,
   type ClassifierTrainingConfig,
 } from './classifier-training.ts';
+export { auroc } from './metrics/auroc.ts';
 export { accuracy, type Accuracy } from './metrics/class-accuracy.ts';
 export { fitGaussian, frechetDistance, type Gaussian } from './metrics/frechet.ts';
 export { inceptionScore } from './metrics/inception-score.ts';

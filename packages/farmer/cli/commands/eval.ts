@@ -6,6 +6,7 @@ import { histogramBaseline, printEvaluation } from '../evaluation-report.ts';
 import { withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
+import { notePadding } from '../padding-note.ts';
 import { checkDataset } from '../run-config.ts';
 import { loadTrainedModel } from '../trained-model.ts';
 import { loadSplit, thin } from '../training-data.ts';
@@ -49,6 +50,7 @@ async function runEval(options: EvalOptions): Promise<void> {
     checkDataset(config, whole);
     const dataset = limit === undefined ? whole : thin(whole, limit, '--limit');
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${data}`);
+    notePadding(output, config.model);
     const start = performance.now();
     const evaluation = await evaluate(model, histogram, dataset, {
       ...{ batch, draws, seed, unconditional },

@@ -6,6 +6,7 @@ import { withDevice } from '../device.ts';
 import { collect, positiveNumber, wholeNumber, withCommonOptions } from '../options.ts';
 import type { CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
+import { notePadding } from '../padding-note.ts';
 import { resolveRun, type RunChoices, type RunConfig } from '../run-config.ts';
 import { RunFolder } from '../run-folder.ts';
 import { trainInFolder } from '../train-in-folder.ts';
@@ -96,5 +97,6 @@ function printRun(output: Output, folder: RunFolder, run: RunConfig, dataset: Im
   output.line(`data        ${dataset.name}: ${dataset.count} images`);
   output.line(`seed        ${seed}`);
   output.line(`model       ${JSON.stringify(config.model)}`);
+  notePadding(output, config.model);
   output.line(`training    ${JSON.stringify(config.training)}`);
 }

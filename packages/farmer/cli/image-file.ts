@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import type { ModelConfig } from '../src/config.ts';
+import { boxScale, cropToAspect, toRgb, type Pixels } from '../src/data/pixels.ts';
+import { decodePng } from './files/png.ts';
+
+/**
+ * Reads a PNG as a model's images are: their size, and grey or RGB.
+ * @param resize crops at the centre and scales an image of another size, which changes its likelihood
+ * @throws Error naming the file when it does not fit
+ */
+export async function readImageFile(
+  path: string,
+  { height, width, channels }: ModelConfig['image'],
+  resize = false,
+): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read the image ${path}: ${reason}`, { cause: error });
+  }
+  const pixels = decodePng(bytes, path);
+  const coloured = channels === 3 ? toRgb(pixels) : asGrey(pixels, path);
+  if (pixels.height === height && pixels.width === width) return coloured.data;
+  if (resize) return boxScale(cropToAspect(coloured, height, width), height, width).data;
+  throw new Error(
+    `${path} is ${pixels.height} × ${pixels.width}, but the model's images are ${height} × ${width} (height × width): give --resize to crop and scale it`,
+  );
+}
+
+/** An RGB file may hold a grey image. */
+function asGrey(pixels: Pixels, path: string): Pixels {
+  if (pixels.channels === 1) return pixels;
+  const data = pixels.data.filter((_, i) => i % 3 === 0);
+  if (pixels.data.every((value, i) => value === data[Math.floor(i / 3)])) {
+    return { ...pixels, data, channels: 1 };
+  }
+  throw new Error(`${path} has colours, but the model's images are grey: convert it to grey first`);
+}

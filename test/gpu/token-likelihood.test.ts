@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest';
+import { philoxUniforms, scope, tensor, type Tensor } from '@farmer/tensor';
+import {
+  evaluate,
+  Farmer,
+  fitHistogram,
+  imageDataset,
+  scoreImages,
+  scoreTokens,
+  scoringMap,
+  tokenLogLikelihood,
+  type ModelConfig,
+} from 'farmer';
+import { describeOnDevices } from '../support/devices.ts';
+import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
+
+const variants: Record<string, Partial<ModelConfig>> = {
+  'the paper’s model': {},
+  'two blocks, no final permutation': {
+    flow: { ...tinyConfig.flow, blocks: 2 },
+    finalPermutation: false,
+  },
+  'a Jet flow': { flow: { ...tinyConfig.flow, kind: 'jet' } },
+  'a Gaussian prior': { prior: 'gaussian' },
+  'no redundant channels': { informativeChannels: 4 },
+};
+
+function randomModel(changes: Partial<ModelConfig>): Farmer {
+  const model = new Farmer({ ...tinyConfig, ...changes }, 1);
+  randomizeParameters(model, 21);
+  return model;
+}
+
+/** Six images whose sides the patch does not divide. */
+function oddImages(channels: 1 | 3) {
+  const [height, width, count] = [3, 5, 6];
+  const uniforms = philoxUniforms(7, 0, channels, count * height * width * channels);
+  return imageDataset({
+    ...{ name: 'odd', height, width, channels, classNames: ['a', 'b', 'c'] },
+    images: Uint8Array.from(uniforms, (u) => 256 * u),
+    labels: [0, 1, 2, 0, 1, 2],
+  });
+}
+
+describeOnDevices('likelihood by token', () => {
+  test.each(Object.entries(variants))('adds up to the image’s: %s', async (_, changes) => {
+    const model = randomModel(changes);
+    const x = tensor(normals(1, 48), [2, 4, 6, 1]);
+    const labels = tensor([0, 2], [2], 'i32');
+    const whole = scope(() => model.logLikelihood(x, labels));
+    const each = scope(() => tokenLogLikelihood(model, x, labels));
+    for (const part of ['informative', 'redundant', 'logDet'] as const) {
+      expect(each[part] === undefined).toBe(whole[part] === undefined);
+      if (!each[part]) continue;
+      expect(each[part].shape).toEqual([2, 6]);
+      const values = [...(await each[part].data())];
+      const sums = [0, 6].map((at) => values.slice(at, at + 6).reduce((a, b) => a + b, 0));
+      const expected = await whole[part]!.data();
+      sums.forEach((sum, i) => expect(sum).toBeCloseTo(expected[i]!, 3));
+    }
+  });
+
+  test('stands at the place of the patch', async () => {
+    // One block in raster order leaves the first token as it is: of all tokens its log-det alone is 0.
+    const model = randomModel({ flow: { ...tinyConfig.flow, blocks: 1 } });
+    const x = tensor(normals(2, 24), [1, 4, 6, 1]);
+    const labels = tensor([0], [1], 'i32');
+    const read = async (images: Tensor) => {
+      const parts = scope(() => tokenLogLikelihood(model, images, labels));
+      return { logDet: [...(await parts.logDet.data())], z: [...(await parts.informative.data())] };
+    };
+    const before = await read(x);
+    expect(before.logDet.map((value) => value === 0)).toEqual([
+      true,
+      ...Array<boolean>(5).fill(false),
+    ]);
+    // The AR model reads from the last patch on: its density knows no other patch's latent.
+    const moved = Float32Array.from(await x.data());
+    moved[0]! += 1;
+    const after = await read(tensor(moved, [1, 4, 6, 1]));
+    expect(model.readingDirection).toBe('backward');
+    expect(after.z[0]).not.toBe(before.z[0]);
+  });
+
+  test.each([1, 3] as const)(
+    'of %i channels and padded, in bits: the mean over tokens is the image’s, over its own pixels',
+    async (channels) => {
+      const data = oddImages(channels);
+      const image = { height: 3, width: 5, channels };
+      const model = randomModel({ image, pixels: 'cdf' });
+      const histogram = fitHistogram(data);
+      const noise = philoxUniforms(0, 0, 0, data.count * model.dimensions.values);
+      const labels = [...data.labels];
+      const map = scoringMap(model.config, histogram);
+      const scores = await scoreTokens(model, map, data.images, noise, labels);
+      const { tokens, imageValues } = model.dimensions;
+      for await (const { index, score } of scoreImages(model, histogram, data)) {
+        for (const part of ['total', 'informative', 'redundant', 'logDet', 'pixels'] as const) {
+          const own = scores[part].subarray(index * tokens, (index + 1) * tokens);
+          const mean = own.reduce((a, b) => a + b, 0) / tokens;
+          expect(mean).toBeCloseTo(score[part], 4);
+        }
+      }
+      expect(imageValues).toBe(15 * channels);
+      const { bitsPerDim } = await evaluate(model, histogram, data);
+      expect(bitsPerDim).toBeCloseTo(
+        scores.total.reduce((a, b) => a + b, 0) / scores.total.length,
+        4,
+      );
+    },
+  );
+});
