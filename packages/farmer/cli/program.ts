@@ -10,6 +10,7 @@ import { addExportCommand } from './commands/export.ts';
 import { addInfoCommand } from './commands/info.ts';
 import { addMetricsCommand } from './commands/metrics.ts';
 import { addSampleCommand } from './commands/sample.ts';
+import { addScoreCommand } from './commands/score.ts';
 import { addTrainCommand } from './commands/train.ts';
 
 /** The command line; it throws CommanderError instead of ending the process. */
@@ -25,6 +26,7 @@ export function buildProgram(): Command {
   addTrainCommand(program);
   addEvalCommand(program);
   addSampleCommand(program);
+  addScoreCommand(program);
   addDistillCommand(program);
   addExportCommand(program);
   addMetricsCommand(program);
