@@ -1,0 +1,98 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { setDefaultDevice, WebGpuDevice, type Device } from '@farmer/tensor';
+import { openDevice } from '@farmer/tensor/node';
+import { fitHistogram, preset, Trainer, type FarmerConfig } from 'farmer';
+import { openTestDevice, testDevices } from '../support/devices.ts';
+import { tinyConfig } from '../support/farmer.ts';
+import { syntheticImages } from '../support/synthetic-images.ts';
+
+const dataset = syntheticImages(200, 4, 6);
+const histogram = fitHistogram(dataset);
+const config: FarmerConfig = {
+  model: { ...tinyConfig, pixels: 'cdf' },
+  training: { ...preset('tiny').training, steps: 60, batch: 16, warmup: 5 },
+};
+
+const newTrainer = (seed = 1) => new Trainer(config, dataset, histogram, seed);
+
+/** The loss of each step. */
+async function losses(trainer: Trainer, steps: number): Promise<number[]> {
+  const result: number[] = [];
+  for (let i = 0; i < steps; i++) {
+    trainer.advance();
+    result.push((await trainer.readMetrics()).loss);
+  }
+  return result;
+}
+
+const opened: Device[] = [];
+async function use(open: Promise<Device>): Promise<Device> {
+  const device = await open;
+  opened.push(device);
+  setDefaultDevice(device);
+  return device;
+}
+afterAll(() => opened.forEach((device) => device.destroy()));
+
+describe('training', () => {
+  test('fifty steps from one seed give the same losses on every device, and learn', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const reference = await losses(newTrainer(), 50);
+    expect(reference.at(-1)!).toBeLessThan(reference[0]! - 0.1);
+    for (const name of testDevices.filter((name) => name !== 'cpu')) {
+      await use(openTestDevice(name));
+      const others = await losses(newTrainer(), 50);
+      const worst = Math.max(...others.map((loss, i) => Math.abs(loss - reference[i]!)));
+      expect(worst, name).toBeLessThan(2e-3);
+    }
+  });
+
+  test('one and two threads give the same bits', async () => {
+    await use(openDevice({ device: 'cpu', threads: 1 }));
+    const one = await losses(newTrainer(), 20);
+    await use(openDevice({ device: 'cpu', threads: 2 }));
+    expect(await losses(newTrainer(), 20)).toEqual(one);
+  });
+
+  for (const name of testDevices) {
+    test(`on ${name} a seed repeats to the bit, and another one differs`, async () => {
+      await use(openTestDevice(name));
+      const first = await losses(newTrainer(1), 8);
+      expect(await losses(newTrainer(1), 8)).toEqual(first);
+      expect(await losses(newTrainer(2), 8)).not.toEqual(first);
+    });
+
+    test(`on ${name} a steady step makes nothing new, and takes one submit`, async () => {
+      const device = await use(openTestDevice(name));
+      const trainer = newTrainer();
+      trainer.advance();
+      await trainer.readMetrics();
+      const memory = device.memory();
+      const before = device instanceof WebGpuDevice ? device.statistics() : undefined;
+      for (let i = 0; i < 20; i++) trainer.advance();
+      await device.synchronize();
+      expect(device.memory()).toEqual(memory);
+      if (device instanceof WebGpuDevice) {
+        expect(device.statistics()).toEqual({ ...before, submits: before!.submits + 20 });
+      }
+    });
+  }
+
+  test('a step whose loss is not finite changes nothing and is counted', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const trainer = newTrainer();
+    const position = trainer.model.namedParameters().get('flow.blocks.0.position')!;
+    const values = Float32Array.from(await position.data());
+    position.write(new Float32Array(values.length).fill(NaN));
+    const weight = trainer.model.namedParameters().get('flow.blocks.0.inputProjection.weight')!;
+    const before = await weight.data();
+    trainer.advance();
+    expect((await trainer.readMetrics()).skipped).toBe(1);
+    expect(await weight.data()).toEqual(before);
+    position.write(values);
+    trainer.advance();
+    const metrics = await trainer.readMetrics();
+    expect(metrics.skipped).toBe(0);
+    expect(metrics.loss).toBeLessThan(10);
+  });
+});
