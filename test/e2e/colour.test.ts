@@ -24,7 +24,8 @@ async function writeRamps(path: string, height: number, width: number, colours: 
         const level = 40 + 8 * (p % width) + ((i * 7 + p) % 5);
         image.data.set([level * red!, level * green!, level * blue!, 255], 4 * p);
       }
-      await writeFile(join(path, name, `${i}.png`), PNG.sync.write(image));
+      const colorType = red === green && green === blue ? 0 : 2;
+      await writeFile(join(path, name, `${i}.png`), PNG.sync.write(image, { colorType }));
     }
   }
 }
