@@ -1,17 +1,20 @@
 import type { AttentionBackwardParams } from '../../ops/attention-backward.ts';
 import type { Tensor } from '../../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type Kernel, type KernelRun } from '../kernel.ts';
+import { kernel, linearGrid, type KernelRun } from '../kernel.ts';
 import {
   attentionGrid,
   attentionSizes,
   attentionSource,
   attentionUniforms,
   eachVector,
+  enableSubgroups,
   headDot,
   headLoad,
   headStore,
   headType,
+  loadRows,
   maskWgsl,
+  memoizeAttention,
   positionBinding,
   type AttentionSource,
 } from './source.ts';
@@ -31,15 +34,13 @@ export function runAttentionBackward(
   const [dQ, dK, dV] = call.outputs as [Tensor, Tensor, Tensor];
   const sizes = attentionSizes(q, k, call.params.heads);
   const source = attentionSource(run.capabilities, sizes, call.params, position.length > 0);
-  const { vectors, aligned, causal, hasPosition, workgroupSize } = source;
   const dispatch = (
     make: typeof queryKernel,
     buffers: Parameters<KernelRun['dispatch']>[1],
     lanes: number,
   ) => {
-    const { uniforms, count } = attentionGrid(sizes, lanes, workgroupSize);
-    const made = make(vectors, aligned, causal, hasPosition, workgroupSize);
-    run.dispatch(made, buffers, uniforms, linearGrid(count));
+    const { uniforms, count } = attentionGrid(sizes, lanes, source.workgroupSize);
+    run.dispatch(make(source), buffers, uniforms, linearGrid(count));
   };
   const statistics = run.temporary(logSums.byteLength * 2);
   const shared = [q, k, v, dOutput, statistics, ...position];
@@ -47,17 +48,6 @@ export function runAttentionBackward(
   dispatch(queryKernel, [...shared, dQ], sizes.queries);
   dispatch(keyKernel, [...shared, dK, dV], sizes.keys);
 }
-
-const memoizeSource = (make: (source: AttentionSource) => Kernel) =>
-  memoizeKernel(
-    (
-      vectors: number,
-      aligned: boolean,
-      causal: boolean,
-      hasPosition: boolean,
-      workgroupSize: number,
-    ) => make({ vectors, aligned, causal, hasPosition, workgroupSize }),
-  );
 
 const header = (lanes: number) => `
 @compute @workgroup_size(${lanes})
@@ -69,7 +59,7 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
   let head = (batch_head % u.heads) * u.size;
   let batch = batch_head / u.heads;`;
 
-const statisticsKernel = memoizeSource((source) =>
+const statisticsKernel = memoizeAttention((source) =>
   kernel({
     name: 'attention-statistics',
     bindings: {
@@ -102,11 +92,13 @@ const operandBindings = (source: AttentionSource) => {
 };
 
 /** dQ_i = Σ_j dS_ij K_j · scale, with dS = P ∘ (dO·Vᵀ − δ). */
-const queryKernel = memoizeSource((source) =>
-  kernel({
+const queryKernel = memoizeAttention((source) => {
+  const rows = { at: 'keys_at', first: 'key', last: 'last - 1' };
+  return kernel({
     name: 'attention-d-query',
     bindings: { ...operandBindings(source), d_query: `write ${headType(source)}` },
     uniforms: attentionUniforms,
+    enable: enableSubgroups(source),
     code: `${maskWgsl(source)}${header(source.workgroupSize)}
   let query = min(first + lane, u.queries - 1);
   let at = (batch * u.queries + query) * u.width + head;
@@ -118,22 +110,22 @@ const queryKernel = memoizeSource((source) =>
   let last = key_end(min(first + ${source.workgroupSize - 1}, u.queries - 1));
   let keys_at = batch * u.keys * u.width + head;
   for (var key = 0u; key < last; key++) {
-    let key_at = keys_at + key * u.width;
-    ${eachVector(source, (c) => `let k${c} = ${headLoad(source, 'k', 'key_at', c)};`)}
-    ${eachVector(source, (c) => `let v${c} = ${headLoad(source, 'v', 'key_at', c)};`)}
-    let s = select(own.x, ${headDot(source, 'q', 'k')}, key < end);
+    ${loadRows(source, 'k', 'k', rows)}
+    ${loadRows(source, 'v', 'v', rows)}
+    let s = select(own.x, ${headDot(source, 'q', 'k0_')}, key < end);
     let p = select(0, exp(s - own.x), key < end);
-    let ds = p * (${headDot(source, 'g', 'v')} - own.y);
-    ${eachVector(source, (c) => `d${c} += ds * k${c};`)}
+    let ds = p * (${headDot(source, 'g', 'v0_')} - own.y);
+    ${eachVector(source, (c) => `d${c} += ds * k0_${c};`)}
   }
   if (first + lane >= u.queries) { return; }
   ${eachVector(source, (c) => headStore(source, 'd_query', 'at', c, `d${c} * u.scale`))}
 }`,
-  }),
-);
+  });
+});
 
 /** dV_j = Σ_i P_ij dO_i and dK_j = Σ_i dS_ij Q_i · scale. */
-const keyKernel = memoizeSource((source) => {
+const keyKernel = memoizeAttention((source) => {
+  const rows = { at: 'queries_at', first: 'query', last: 'u.queries - 1' };
   const start = source.hasPosition ? 'position[0]' : '0u';
   return kernel({
     name: 'attention-d-key-value',
@@ -143,6 +135,7 @@ const keyKernel = memoizeSource((source) => {
       d_value: `write ${headType(source)}`,
     },
     uniforms: attentionUniforms,
+    enable: enableSubgroups(source),
     code: `${maskWgsl(source)}${header(source.workgroupSize)}
   let key = min(first + lane, u.keys - 1);
   let at = (batch * u.keys + key) * u.width + head;
@@ -151,16 +144,16 @@ const keyKernel = memoizeSource((source) => {
   ${eachVector(source, (c) => `var dk${c} = vec4f(0); var dv${c} = vec4f(0);`)}
   // Earlier queries see none of these keys.
   let first_query = ${source.causal ? `max(first, ${start}) - ${start}` : '0u'};
+  let queries_at = batch * u.queries * u.width + head;
   for (var query = first_query; query < u.queries; query++) {
-    let query_at = (batch * u.queries + query) * u.width + head;
-    ${eachVector(source, (c) => `let q${c} = ${headLoad(source, 'q', 'query_at', c)};`)}
-    ${eachVector(source, (c) => `let g${c} = ${headLoad(source, 'd_output', 'query_at', c)};`)}
+    ${loadRows(source, 'q', 'q', rows)}
+    ${loadRows(source, 'd_output', 'g', rows)}
     let of_query = statistics[batch_head * u.queries + query];
     let seen = key < key_end(query);
-    let s = select(of_query.x, ${headDot(source, 'q', 'k')}, seen);
+    let s = select(of_query.x, ${headDot(source, 'k', 'q0_')}, seen);
     let p = select(0, exp(s - of_query.x), seen);
-    let ds = p * (${headDot(source, 'g', 'v')} - of_query.y);
-    ${eachVector(source, (c) => `dv${c} += p * g${c}; dk${c} += ds * q${c};`)}
+    let ds = p * (${headDot(source, 'v', 'g0_')} - of_query.y);
+    ${eachVector(source, (c) => `dv${c} += p * g0_${c}; dk${c} += ds * q0_${c};`)}
   }
   if (first + lane >= u.keys) { return; }
   ${eachVector(source, (c) => headStore(source, 'd_key', 'at', c, `dk${c} * u.scale`))}

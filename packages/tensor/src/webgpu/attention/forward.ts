@@ -1,19 +1,21 @@
 import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type KernelRun } from '../kernel.ts';
+import { kernel, linearGrid, type KernelRun } from '../kernel.ts';
 import {
   attentionGrid,
   attentionSizes,
   attentionSource,
   attentionUniforms,
   eachVector,
+  enableSubgroups,
   headDot,
   headLoad,
   headStore,
   headType,
+  loadRows,
   maskWgsl,
+  memoizeAttention,
   positionBinding,
-  type AttentionSource,
 } from './source.ts';
 
 /** Runs the forward pass: the output and log Σ exp of the scores, for the backward pass. */
@@ -25,37 +27,27 @@ export function runAttention(
   const sizes = attentionSizes(q, k, call.params.heads);
   const source = attentionSource(run.capabilities, sizes, call.params, position.length > 0);
   const { uniforms, count } = attentionGrid(sizes, sizes.queries, source.workgroupSize);
-  const { vectors, aligned, causal, hasPosition, workgroupSize } = source;
   run.dispatch(
-    forwardKernel(vectors, aligned, causal, hasPosition, workgroupSize),
+    forwardKernel(source),
     [q, k, v, ...position, ...call.outputs],
     uniforms,
     linearGrid(count),
   );
 }
 
-const forwardKernel = memoizeKernel(
-  (
-    vectors: number,
-    aligned: boolean,
-    causal: boolean,
-    hasPosition: boolean,
-    workgroupSize: number,
-  ) => forward({ vectors, aligned, causal, hasPosition, workgroupSize }),
-);
-
 // Scores of keys past the end of the mask; finite, so that no difference of scores is NaN.
 const lowest = '-3.4e38';
 
 /**
  * Online softmax (Milakov & Gimelshein 2018): a lane walks the keys of its query in blocks and rescales its sums when
- * the running maximum grows. All lanes read the same key, so its address is uniform.
+ * the running maximum grows.
  */
-function forward(source: AttentionSource) {
+const forwardKernel = memoizeAttention((source) => {
   const { workgroupSize: lanes, vectors } = source;
   // Few enough loads that software drivers compile the loop quickly.
-  const block = Math.max(1, Math.min(4, Math.floor(32 / vectors)));
+  const block = Math.max(1, Math.min(4, Math.floor(16 / vectors)));
   const keys = Array.from({ length: block }, (_, t) => t);
+  const rows = { at: 'keys_at', first: 'key', last: 'last - 1' };
   const type = `read ${headType(source)}` as const;
   return kernel({
     name: 'attention',
@@ -66,6 +58,7 @@ function forward(source: AttentionSource) {
       log_sums: 'write f32',
     },
     uniforms: attentionUniforms,
+    enable: enableSubgroups(source),
     code: `
 ${maskWgsl(source)}
 @compute @workgroup_size(${lanes})
@@ -87,20 +80,16 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
   var sum = 0.0;
   ${eachVector(source, (c) => `var o${c} = vec4f(0);`)}
   for (var key = 0u; key < last; key += ${block}) {
-    ${keys
-      .map(
-        (t) => `let at${t} = keys_at + min(key + ${t}, last - 1) * u.width;
-    ${eachVector(source, (c) => `let k${t}_${c} = ${headLoad(source, 'k', `at${t}`, c)};`)}
-    let s${t} = select(${lowest}, ${headDot(source, 'q', `k${t}_`)}, key + ${t} < end);`,
-      )
-      .join('\n    ')}
+    ${loadRows(source, 'k', 'k', rows, block)}
+    ${keys.map((t) => `let s${t} = select(${lowest}, ${headDot(source, 'q', `k${t}_`)}, key + ${t} < end);`).join('\n    ')}
     let raised = ${keys.reduce((high, t) => `max(${high}, s${t})`, 'top')};
     let keep = exp(max(top - raised, -100));
     top = raised;
     ${keys.map((t) => `let p${t} = select(0, exp(s${t} - top), key + ${t} < end);`).join('\n    ')}
     sum = sum * keep + ${keys.map((t) => `p${t}`).join(' + ')};
+    ${loadRows(source, 'v', 'v', rows, block)}
     ${eachVector(source, (c) => {
-      const terms = keys.map((t) => `p${t} * ${headLoad(source, 'v', `at${t}`, c)}`);
+      const terms = keys.map((t) => `p${t} * v${t}_${c}`);
       return `o${c} = o${c} * keep + ${terms.join(' + ')};`;
     })}
   }
@@ -109,4 +98,4 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
   log_sums[batch_head * u.queries + query] = top + log(sum);
 }`,
   });
-}
+});

@@ -1,6 +1,11 @@
 import type { Tensor } from '../../tensor.ts';
 import type { AttentionParams } from '../../ops/attention.ts';
-import type { Kernel, UniformType, WebGpuCapabilities } from '../kernel.ts';
+import {
+  memoizeKernel,
+  type Kernel,
+  type UniformType,
+  type WebGpuCapabilities,
+} from '../kernel.ts';
 
 /** What is baked into an attention kernel. A lane owns one query (or one key) and its head's values. */
 export interface AttentionSource {
@@ -11,6 +16,8 @@ export interface AttentionSource {
   readonly causal: boolean;
   readonly hasPosition: boolean;
   readonly workgroupSize: number;
+  /** The workgroup is one subgroup, whose lanes load a row together and pass it round by broadcast. */
+  readonly subgroup: boolean;
 }
 
 export interface AttentionSizes {
@@ -44,18 +51,40 @@ export function attentionSource(
   hasPosition: boolean,
 ): AttentionSource {
   const size = width / heads;
+  const { adapterKind, subgroups } = capabilities;
+  // Software adapters run a workgroup as one vector register.
+  const lanes = adapterKind === 'software' ? (subgroups?.maxSize ?? 8) : 32;
   return {
     vectors: Math.ceil(size / 4),
     aligned: size % 4 === 0,
     causal,
     hasPosition,
-    workgroupSize: laneCount(capabilities),
+    workgroupSize: lanes,
+    subgroup: adapterKind === 'software' && subgroups?.minSize === lanes,
   };
 }
 
-/** Software adapters run a workgroup as one vector register; no barriers, so any size is right. */
-function laneCount({ adapterKind, subgroups }: WebGpuCapabilities): number {
-  return adapterKind === 'software' ? (subgroups?.maxSize ?? 8) : 32;
+/** Memoises a kernel factory by all that is baked in. */
+export function memoizeAttention(make: (source: AttentionSource) => Kernel) {
+  const memoized = memoizeKernel(
+    (
+      vectors: number,
+      aligned: boolean,
+      causal: boolean,
+      hasPosition: boolean,
+      workgroupSize: number,
+      subgroup: boolean,
+    ) => make({ vectors, aligned, causal, hasPosition, workgroupSize, subgroup }),
+  );
+  return (source: AttentionSource) =>
+    memoized(
+      source.vectors,
+      source.aligned,
+      source.causal,
+      source.hasPosition,
+      source.workgroupSize,
+      source.subgroup,
+    );
 }
 
 /** Values of `attentionUniforms` and the number of workgroups, with one lane for each of `lanes` rows a head. */
@@ -103,6 +132,54 @@ export function headLoad(
   });
   return `vec4f(${parts.join(', ')})`;
 }
+
+/**
+ * Declares `${name}${t}_${c}`, vec4 c of the head in row `first + t` of an array, for `block` rows that all lanes use.
+ * Software adapters spend most on loads: there each lane loads one vec4 and broadcasts it.
+ * @param rows where rows start (`at`, in elements) and the last row that may be read
+ */
+export function loadRows(
+  source: AttentionSource,
+  array: string,
+  name: string,
+  rows: { readonly at: string; readonly first: string; readonly last: string },
+  block = 1,
+): string {
+  const { vectors, subgroup, workgroupSize: lanes, aligned } = source;
+  const { at, first, last } = rows;
+  const start = (t: string) => `${at} + min(${first} + ${t}, ${last}) * u.width`;
+  const lines: string[] = [];
+  const values = Array.from({ length: block * vectors }, (_, i) => i);
+  if (!subgroup) {
+    for (const i of values) {
+      const [t, c] = [Math.floor(i / vectors), i % vectors];
+      if (c === 0) lines.push(`let ${name}_at${t} = ${start(`${t}u`)};`);
+      lines.push(`let ${name}${t}_${c} = ${headLoad(source, array, `${name}_at${t}`, c)};`);
+    }
+    return lines.join('\n    ');
+  }
+  for (let g = 0; g * lanes < values.length; g++) {
+    const own = `(${g * lanes}u + lane)`;
+    lines.push(`let ${name}_at${g} = ${start(`${own} / ${vectors}`)};`);
+    const d = `${own} % ${vectors} * 4`;
+    const parts = [0, 1, 2, 3].map(
+      (i) =>
+        `select(0, ${array}[${name}_at${g} + min(${d} + ${i}, u.size - 1)], ${d} + ${i} < u.size)`,
+    );
+    const load = aligned
+      ? `${array}[${name}_at${g} / 4 + ${own} % ${vectors}]`
+      : `vec4f(${parts.join(', ')})`;
+    lines.push(`let ${name}_own${g} = ${load};`);
+  }
+  for (const i of values) {
+    const from = `subgroupBroadcast(${name}_own${Math.floor(i / lanes)}, ${i % lanes}u)`;
+    lines.push(`let ${name}${Math.floor(i / vectors)}_${i % vectors} = ${from};`);
+  }
+  return lines.join('\n    ');
+}
+
+export const enableSubgroups = ({ subgroup }: AttentionSource) =>
+  subgroup ? 'enable subgroups;' : undefined;
 
 /** Stores vec4 c of a head. */
 export function headStore(
