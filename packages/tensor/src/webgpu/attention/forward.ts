@@ -2,10 +2,6 @@ import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
 import { kernel, linearGrid, type KernelRun } from '../kernel.ts';
 import {
-  attentionGrid,
-  attentionSizes,
-  attentionSource,
-  attentionUniforms,
   eachVector,
   enableSubgroups,
   headDot,
@@ -13,6 +9,12 @@ import {
   headStore,
   headType,
   loadRows,
+} from './head.ts';
+import {
+  attentionGrid,
+  attentionSizes,
+  attentionSource,
+  attentionUniforms,
   maskWgsl,
   memoizeAttention,
   positionBinding,
