@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAblationCommand } from './commands/ablation.ts';
 import { addClassifierCommand } from './commands/classifier.ts';
 import { addCurveCommand } from './commands/curve.ts';
 import { addDataCommand } from './commands/data.ts';
@@ -31,6 +32,7 @@ export function buildProgram(): Command {
   addExportCommand(program);
   addMetricsCommand(program);
   addClassifierCommand(program);
+  addAblationCommand(program);
   addCurveCommand(program);
   addDataCommand(program);
   addInfoCommand(program);

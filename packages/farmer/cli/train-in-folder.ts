@@ -24,8 +24,13 @@ export interface TrainingSession {
   readonly options: FolderRunOptions & { readonly sampleSteps?: number };
 }
 
-/** Starts or continues the run of a folder, and leaves its checkpoint, metrics and samples there. */
-export async function trainInFolder(session: TrainingSession): Promise<void> {
+/**
+ * Starts or continues the run of a folder, and leaves its checkpoint, metrics and samples there.
+ * @returns whether a signal ended it early
+ */
+export async function trainInFolder(
+  session: TrainingSession,
+): Promise<{ readonly isInterrupted: boolean }> {
   const { folder, run, dataset, device, output, options } = session;
   const histogram = fitHistogram(dataset);
   const trainer = new Trainer(run.config, dataset, histogram, run.seed);
@@ -34,7 +39,7 @@ export async function trainInFolder(session: TrainingSession): Promise<void> {
   const { steps, batch } = run.config.training;
   const sampleSteps = options.sampleSteps ?? Math.ceil(steps / 10);
   const isSampled = (step: number) => sampleSteps > 0 && step % sampleSteps === 0;
-  const { metrics, imagesPerSecond } = await runInFolder({
+  const { metrics, imagesPerSecond, isInterrupted } = await runInFolder({
     ...{ folder, trainer, device, output, steps, batch, options },
     save: () => saveCheckpoint(session, trainer),
     afterStep: async (step) => {
@@ -46,6 +51,8 @@ export async function trainInFolder(session: TrainingSession): Promise<void> {
   const { loss, bitsPerDim } = metrics ?? {};
   report(session, trainer.step, { loss, bitsPerDim, imagesPerSecond });
   trainer.dispose();
+  trainer.model.dispose();
+  return { isInterrupted };
 }
 
 /** Loads the folder's checkpoint, or begins the folder anew if it has none. */

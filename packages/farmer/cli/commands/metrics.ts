@@ -3,14 +3,15 @@ import type { Classifier } from '../../src/classifier.ts';
 import { classifyImages } from '../../src/classifier-training.ts';
 import { imageSize, type ImageDataset } from '../../src/data/image-dataset.ts';
 import { memorisation, nearestTrainingImages } from '../../src/metrics/memorisation.ts';
-import { measureSamples, referenceOf, type Reference } from '../../src/metrics/sample-metrics.ts';
+import { measureSamples, type Reference } from '../../src/metrics/sample-metrics.ts';
 import type { SamplingOptions } from '../../src/sampler.ts';
 import { readClassifier } from '../classifier-file.ts';
 import { withDevice } from '../device.ts';
+import { checkFit, readReference } from '../classifier-reference.ts';
 import { printMetrics } from '../metrics-report.ts';
 import { withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
-import { createOutput, type Output } from '../output.ts';
+import { createOutput } from '../output.ts';
 import { drawSamples } from '../sample-grid.ts';
 import { samplingOptions, withSamplingOptions } from '../sampling-options.ts';
 import { loadTrainedModel } from '../trained-model.ts';
@@ -86,20 +87,6 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
   });
 }
 
-async function readReference(
-  classifier: Classifier,
-  training: ImageDataset,
-  { samples, reference: wanted }: MetricsOptions,
-  output: Output,
-): Promise<Reference> {
-  const count = Math.min(training.count, Math.max(samples, wanted));
-  const chosen = thin(training, count, '--reference');
-  const classified = await classifyImages(classifier, chosen.images, {
-    onProgress: (done) => output.status(`read features of ${done} of ${count} training images`),
-  });
-  return referenceOf(classified, classifier.config.width);
-}
-
 async function measureSet(
   classifier: Classifier,
   images: Uint8Array,
@@ -113,16 +100,4 @@ async function measureSet(
     metrics: measureSamples(classified, labels, reference),
     distances: nearest.map(({ distance }) => distance),
   };
-}
-
-/** @throws Error when the classifier is for other images than the model's */
-function checkFit({ config }: Classifier, data: ImageDataset, path: string): void {
-  const shape = (s: { height: number; width: number; channels: number }) =>
-    `${s.height} × ${s.width} × ${s.channels}`;
-  const expected = `${shape(data)} in ${data.classes} classes`;
-  const found = `${shape(config.image)} in ${config.classes} classes`;
-  if (expected === found) return;
-  throw new Error(
-    `${path} classifies images of ${found}, but the model makes ${expected}: train one on the model's data with \`farmer classifier train\``,
-  );
 }

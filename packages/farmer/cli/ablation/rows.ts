@@ -1,0 +1,115 @@
+import { dimensions, type ModelConfig } from '../../src/config.ts';
+import { nearestMatch } from '../../src/nearest-match.ts';
+
+/** A figure of the paper (arXiv 2510.23588), on ImageNet 256 × 256 with FARMER-1.1B. */
+export interface PaperFigure {
+  /** Fréchet distance of Inception features. */
+  readonly fid: number;
+  readonly inceptionScore?: number;
+  readonly source: string;
+  /** The row that the paper compares it with, and that row's FID in the same setting. */
+  readonly against: { readonly row: string; readonly fid: number };
+}
+
+/** One model of the ablation. */
+export interface AblationRow {
+  readonly title: string;
+  /** What differs from the full model. */
+  readonly change: (model: ModelConfig) => Partial<ModelConfig>;
+  readonly paper?: PaperFigure;
+}
+
+const withoutRepeat = { conditionRepeat: 1 };
+const withoutPermutation = { finalPermutation: false };
+/** All channels are informative: N predictions of d channels, and no redundant part. */
+const withoutReduction = (model: ModelConfig) => ({
+  informativeChannels: dimensions(model).channels,
+});
+
+/** The rows of tables 3 and 4, of the comparison in section 4.3, and choices of this project, by name. */
+export const rows: Readonly<Record<string, AblationRow>> = {
+  full: {
+    title: 'full model',
+    change: () => ({}),
+  },
+  'no-final-permutation': {
+    title: 'no final permutation',
+    change: () => withoutPermutation,
+    paper: table3(45.34, 33.87, 'full', 44.56),
+  },
+  'no-condition-repeat': {
+    title: 'no condition repeat',
+    change: () => withoutRepeat,
+    paper: table3(45.69, 33.73, 'full', 44.56),
+  },
+  neither: {
+    title: 'no repeat, no permutation',
+    change: () => ({ ...withoutRepeat, ...withoutPermutation }),
+    paper: table3(49.29, 30.61, 'full', 44.56),
+  },
+  bare: {
+    title: 'no repeat, no permutation, no dimension reduction',
+    change: (model) => ({
+      ...{ ...withoutRepeat, ...withoutPermutation },
+      ...withoutReduction(model),
+    }),
+    paper: table3(61.17, 22.1, 'neither', 49.29),
+  },
+  'no-dimension-reduction': {
+    title: 'no dimension reduction',
+    change: withoutReduction,
+  },
+  'independent-gaussian': {
+    title: 'redundant part N(0, I)',
+    change: () => ({ redundantPrior: 'independent-gaussian' }),
+    paper: {
+      ...{ fid: 7.81, inceptionScore: 182.87, source: 'section 4, guided' },
+      against: { row: 'full', fid: 5.67 },
+    },
+  },
+  jet: {
+    title: 'Jet flow',
+    change: ({ flow }) => ({ flow: { ...flow, kind: 'jet' } }),
+    paper: {
+      ...{ fid: 106.23, source: 'table 4, guided' },
+      against: { row: 'full', fid: 5.55 },
+    },
+  },
+  tarflow: {
+    title: 'plain TARFlow: prior N(0, I)',
+    change: () => ({ prior: 'gaussian' }),
+  },
+  'pixels-uniform': {
+    title: 'raw pixels, uniform noise',
+    change: () => ({ pixels: 'uniform' }),
+  },
+  'pixels-gaussian': {
+    title: 'raw pixels, Gaussian noise',
+    change: () => ({ pixels: 'gaussian' }),
+  },
+};
+
+function table3(fid: number, inceptionScore: number, row: string, of: number): PaperFigure {
+  return { fid, inceptionScore, source: 'table 3', against: { row, fid: of } };
+}
+
+/**
+ * The rows that a list such as "full,jet" names, in the table's order.
+ * @throws Error for an unknown name, with the nearest one
+ */
+export function parseRows(list: string): string[] {
+  const known = Object.keys(rows);
+  const wanted = list
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  for (const name of wanted) {
+    if (known.includes(name)) continue;
+    const near = nearestMatch(name, known);
+    throw new Error(
+      `--rows: unknown row "${name}"${near ? `; did you mean "${near}"?` : ''} (there are ${known.join(', ')})`,
+    );
+  }
+  if (wanted.length === 0) throw new Error(`--rows names no row: there are ${known.join(', ')}`);
+  return known.filter((name) => wanted.includes(name));
+}

@@ -1,0 +1,33 @@
+import type { Classifier } from '../src/classifier.ts';
+import { classifyImages } from '../src/classifier-training.ts';
+import type { ImageDataset } from '../src/data/image-dataset.ts';
+import { referenceOf, type Reference } from '../src/metrics/sample-metrics.ts';
+import type { Output } from './output.ts';
+import { thin } from './training-data.ts';
+
+/** `reference` training images, or as many as there are samples, as a classifier sees them. */
+export async function readReference(
+  classifier: Classifier,
+  training: ImageDataset,
+  { samples, reference: wanted }: { readonly samples: number; readonly reference: number },
+  output: Output,
+): Promise<Reference> {
+  const count = Math.min(training.count, Math.max(samples, wanted));
+  const chosen = thin(training, count, '--reference');
+  const classified = await classifyImages(classifier, chosen.images, {
+    onProgress: (done) => output.status(`read features of ${done} of ${count} training images`),
+  });
+  return referenceOf(classified, classifier.config.width);
+}
+
+/** @throws Error when the classifier is for other images than the model's */
+export function checkFit({ config }: Classifier, data: ImageDataset, path: string): void {
+  const shape = (s: { height: number; width: number; channels: number }) =>
+    `${s.height} × ${s.width} × ${s.channels}`;
+  const expected = `${shape(data)} in ${data.classes} classes`;
+  const found = `${shape(config.image)} in ${config.classes} classes`;
+  if (expected === found) return;
+  throw new Error(
+    `${path} classifies images of ${found}, but the model makes ${expected}: train one on the model's data with \`farmer classifier train\``,
+  );
+}
