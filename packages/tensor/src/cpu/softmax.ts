@@ -1,5 +1,6 @@
 import { exp, log } from './math.ts';
 import type { Row, RowKernel } from './rows.ts';
+import { F32x4 } from './wasm/index.ts';
 
 /** max x, and Σ exp(x - max x). */
 export function exponentialSum({ f, fold }: Row) {
@@ -13,9 +14,15 @@ export const softmaxKernel: RowKernel = {
   name: 'softmax',
   bindings: ['x', 'y'],
   body: (row) => {
-    const { f, each } = row;
-    const { shift, whole } = exponentialSum(row);
-    each((at) => at.store('y', exp(f, f.let(at.load('x').sub(shift))).div(whole)));
+    const { f, fold, each } = row;
+    const shift = fold('max', (at) => at.load('x'));
+    const whole = fold('sum', (at) => {
+      const power = f.let(exp(f, f.let(at.load('x').sub(shift))));
+      at.store('y', power);
+      return power;
+    });
+    const scale = f.let(F32x4.of(1).div(whole));
+    each((at) => at.store('y', at.load('y').mul(scale)));
   },
 };
 
