@@ -1,7 +1,18 @@
-import { affineFlow, concat, map, scope, slice, sum, tensor, type Tensor } from '@farmer/tensor';
+import {
+  affineFlow,
+  cacheWrite,
+  map,
+  scope,
+  slice,
+  sum,
+  tensor,
+  zeros,
+  type Tensor,
+} from '@farmer/tensor';
 import { LayerNorm, Linear, Module, Transformer, createKeyValueCache, type Init } from '@farmer/nn';
 import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 import { permuteTokens, permuteTokenValues, type Direction } from './permutation.ts';
+import { advance, repeatStep, rowAt, type DecodingOptions } from './repeat-step.ts';
 
 export interface FlowBlockOptions {
   readonly tokens: number;
@@ -63,28 +74,32 @@ export class FlowBlock extends Module implements TokenwiseMap {
   }
 
   /** z → x, one token after another, with cached keys and values. */
-  inverse(z: Tensor): Tensor {
+  inverse(z: Tensor, options: DecodingOptions = {}): Tensor {
     return scope(() => {
       const written = permuteTokens(z, this.direction);
       const [batch, tokens, channels] = written.shape as [number, number, number];
-      const token = (i: number) => slice(written, { axis: 1, start: i, end: i + 1 }); // [B, 1, d]
-      const { caches, position } = this.#decodingState(batch, tokens);
+      const { blocks, width } = this.transformer;
+      const caches = createKeyValueCache(batch, tokens, width, blocks.length);
+      const position = tensor([0], [1], 'u32');
       const places = permuteTokens(this.position, this.direction);
-      const x = [token(0)];
-      for (let i = 0; i + 1 < tokens; i++) {
-        const next = scope(() => {
-          position.write([i]);
-          const place = slice(places, { axis: 0, start: i, end: i + 1 });
-          const embedded = map('h + place', { h: this.inputProjection.forward(x[i]!), place });
-          const hidden = this.transformer.step(embedded, caches, position);
-          const affine = this.#affineParameters(hidden);
-          const shift = slice(affine, { axis: 2, start: 0, end: channels });
-          const logScale = slice(affine, { axis: 2, start: channels, end: 2 * channels });
-          return map('z * exp(a) + mu', { z: token(i + 1), a: logScale, mu: shift });
+      const x = zeros(written.shape);
+      cacheWrite(x, slice(written, { axis: 1, end: 1 }), position); // x_1 = z_1
+      const step = () => {
+        const place = rowAt(places, position, 0); // [1, W]
+        const token = rowAt(x, position, 1); // [B, 1, d]
+        const embedded = map('h + place', { h: this.inputProjection.forward(token), place });
+        const hidden = this.transformer.step(embedded, caches, position);
+        const affine = this.#affineParameters(hidden);
+        advance(position);
+        const next = map('z * exp(a) + mu', {
+          z: rowAt(written, position, 1),
+          a: slice(affine, { axis: 2, start: channels }),
+          mu: slice(affine, { axis: 2, end: channels }),
         });
-        x.push(next);
-      }
-      return permuteTokens(concat(x, 1), this.direction);
+        cacheWrite(x, next, position);
+      };
+      repeatStep(tokens - 1, step, options);
+      return permuteTokens(x, this.direction);
     });
   }
 
@@ -95,13 +110,5 @@ export class FlowBlock extends Module implements TokenwiseMap {
 
   #affineParameters(hidden: Tensor): Tensor {
     return this.outputProjection.forward(this.outputNorm.forward(hidden)); // [B, N, 2d]
-  }
-
-  #decodingState(batch: number, tokens: number) {
-    const { blocks, width } = this.transformer;
-    return {
-      caches: createKeyValueCache(batch, tokens, width, blocks.length),
-      position: tensor([0], [1], 'u32'),
-    };
   }
 }

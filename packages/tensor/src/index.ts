@@ -60,7 +60,7 @@ export { sampleGaussianMixture } from './ops/sample-gaussian-mixture.ts';
 export { slice, sliceBlock } from './ops/slice.ts';
 export { logSoftmax, softmax } from './ops/softmax.ts';
 export { split } from './ops/split.ts';
-export { RandomStream } from './random/stream.ts';
+export { RandomSource, RandomStream } from './random/stream.ts';
 export {
   philoxIntegers,
   philoxNormals,
