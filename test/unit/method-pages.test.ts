@@ -23,8 +23,8 @@ describe.each(pages)('docs/method/%s', (page) => {
       expect(path, `the first line of\n${block}`).toBeDefined();
       const code = linesOf(readFileSync(join(root, path!), 'utf8'));
       const at = code.indexOf(quoted[0]!);
-      expect(at, `"${quoted[0]}" in ${path}`).toBeGreaterThanOrEqual(0);
-      expect(code.slice(at, at + quoted.length)).toEqual(quoted);
+      expect(at, `"${quoted[0]}" in ${path}, as ${page} quotes it`).toBeGreaterThanOrEqual(0);
+      expect(code.slice(at, at + quoted.length), `${path}, as ${page} quotes it`).toEqual(quoted);
     }
   });
 
