@@ -3,6 +3,7 @@ import {
   fill,
   philoxNormals,
   philoxUniforms,
+  RandomSource,
   RandomStream,
   tensor,
   type Device,
@@ -80,6 +81,24 @@ for (const name of testDevices) {
         );
       }
       graph.dispose();
+    });
+
+    test('split gives streams of their own, the same for a seed, step and call', async () => {
+      const stream = new RandomStream(9, device);
+      const statesAt = (step: number) => {
+        stream.setStep(step);
+        return stream.split(50).data();
+      };
+      const states = await statesAt(3);
+      expect(await statesAt(3)).toEqual(states);
+      expect(await statesAt(4)).not.toEqual(states);
+      const drawn = new Set<number>();
+      for (let i = 0; i < 50; i++) {
+        const source = new RandomSource(tensor(states.slice(4 * i, 4 * i + 4), [4], 'u32', device));
+        (await values(source.normal([40]))).forEach((value) => drawn.add(value));
+      }
+      // 24-bit uniforms make equal normals rare, but not impossible.
+      expect(drawn.size).toBeGreaterThan(50 * 40 - 5);
     });
 
     // Both kernels: an invocation for a short row, a workgroup for a long one.
