@@ -14,6 +14,17 @@ export {
   type Padding,
 } from './data/padding.ts';
 export { heldOutKeys, splitOff, subset } from './data/split.ts';
+export {
+  candidateLogits,
+  checkGuidance,
+  drawGuided,
+  exactResampling,
+  guidancePresets,
+  type Guidance,
+  type ResamplingGuidance,
+} from './guidance.ts';
+export type { GuidedMixtures } from './guidance-candidates.ts';
+export type { NaiveGuidance } from './guidance-naive.ts';
 export { fitHistogram, histogramBitsPerDim, type PixelHistogram } from './histogram.ts';
 export { nearestMatch } from './nearest-match.ts';
 export { ArTransformer, type Predictions } from './ar-transformer.ts';

@@ -1,5 +1,6 @@
 import {
   concat,
+  fill,
   reshape,
   sampleGaussianMixture,
   scope,
@@ -10,6 +11,8 @@ import {
 import { createKeyValueCache } from '@farmer/nn';
 import type { SplitTokens } from './dimension-split.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
+import { halves } from './guidance-candidates.ts';
+import { checkGuidance, drawGuided, type Guidance } from './guidance.ts';
 import type { InvertibleMap } from './invertible-map.ts';
 import type { Farmer } from './model.ts';
 
@@ -21,6 +24,8 @@ export interface SamplingOptions {
   readonly scale?: number;
   /** Multiplies the standard deviations of the redundant channels (figure 7). */
   readonly redundantScale?: number;
+  /** Classifier-free guidance, which brings temperatures of its own. */
+  readonly guidance?: Guidance | undefined;
 }
 
 /**
@@ -41,42 +46,69 @@ export function sampleLatents(
     const ar = model.requireAr();
     const { components, sharedComponents, conditionRepeat } = model.config;
     const { tokens, informative, redundant } = model.dimensions;
-    const { logitScale = 1, scale = 1, redundantScale = 1 } = options;
+    const { scale = 1, redundantScale = 1, guidance } = options;
     const batch = labels.size;
+    // With guidance, the conditional and the unconditional pass are the halves of one batch of 2B.
+    const copies = guidance ? 2 : 1;
+    const nulls = fill([batch], model.nullClass, 'i32');
+    const classes = guidance ? concat([labels, nulls], 0) : labels;
     const { width, blocks } = ar.transformer;
-    const caches = createKeyValueCache(batch, conditionRepeat + tokens, width, blocks.length);
+    const length = conditionRepeat + tokens;
+    const caches = createKeyValueCache(copies * batch, length, width, blocks.length);
     const position = tensor([0], [1], 'u32');
+    const draw = valueDrawer(batch, random, options);
 
-    const draw = (head: Tensor, n: number, d: number, k: number, spread: number) =>
-      sampleGaussianMixture(
-        reshape(head, [batch, -1]),
-        random.uniform([batch, n]),
-        random.normal([batch, n, d]),
-        { components: k, logitScale, scale: spread },
-      ); // [B, n, d]
-
-    let head = ar.start(labels, caches, position);
+    let heads = ar.start(classes, caches, position);
     const drawn: Tensor[] = [];
     for (let i = 0; i < tokens; i++) {
       const { token, next } = scope(() => {
-        const token = draw(head, 1, informative, components, scale);
-        return { token, next: ar.next(token, i, caches, position) };
+        const token = draw(heads, { values: 1, channels: informative, components }, scale);
+        const read = guidance ? concat([token, token], 0) : token;
+        return { token, next: ar.next(read, i, caches, position) };
       });
-      head.dispose();
-      head = next;
+      heads.dispose();
+      heads = next;
       drawn.push(token);
     }
-    const drawRedundant = () => {
-      const spread = scale * redundantScale;
-      return ar.sharedHead
-        ? draw(head, tokens, redundant, sharedComponents, spread)
-        : random.normal([batch, tokens, redundant], 0, spread);
-    };
+    const drawRedundant = () =>
+      ar.sharedHead
+        ? draw(
+            heads,
+            { values: tokens, channels: redundant, components: sharedComponents, redundant: true },
+            scale * redundantScale,
+          )
+        : random.normal([batch, tokens, redundant], 0, scale * redundantScale);
     return {
       informative: concat(drawn, 1),
       redundant: redundant > 0 ? drawRedundant() : undefined,
     };
   });
+}
+
+interface Values {
+  readonly values: number;
+  readonly channels: number;
+  readonly components: number;
+  readonly redundant?: boolean;
+}
+
+/** How values [B, n, d] are drawn from packed heads: plainly from [B, …], or under guidance from [2B, …]. */
+function valueDrawer(batch: number, random: RandomStream, options: SamplingOptions) {
+  const { guidance, logitScale = 1 } = options;
+  if (guidance) checkGuidance(guidance);
+  return (heads: Tensor, { redundant = false, ...size }: Values, scale: number): Tensor => {
+    if (guidance) {
+      const mixtures = halves(reshape(heads, [2 * batch, -1]));
+      return drawGuided({ ...mixtures, ...size, redundant }, guidance, random, scale);
+    }
+    const { values, channels, components } = size;
+    return sampleGaussianMixture(
+      reshape(heads, [batch, -1]),
+      random.uniform([batch, values]),
+      random.normal([batch, values, channels]),
+      { components, logitScale, scale },
+    );
+  };
 }
 
 /**

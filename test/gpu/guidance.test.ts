@@ -1,0 +1,207 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { RandomStream, scope, tensor, type Tensor } from '@farmer/tensor';
+import {
+  candidateLogits,
+  checkGuidance,
+  drawGuided,
+  exactResampling,
+  Farmer,
+  guidancePresets,
+  sampleLatents,
+  type Guidance,
+  type ResamplingGuidance,
+} from 'farmer';
+import { describeOnDevices, testDevices } from '../support/devices.ts';
+import { randomizeParameters, tinyConfig } from '../support/farmer.ts';
+
+type Mixture = readonly { readonly weight: number; readonly mean: number; readonly std: number }[];
+
+/** A packed head of one channel; raw = s − 1/s gives squareplus(raw) = s. */
+function headOf(mixture: Mixture): number[] {
+  return [
+    ...mixture.map(({ weight }) => Math.log(weight)),
+    ...mixture.map(({ mean }) => mean),
+    ...mixture.map(({ std }) => std - 1 / std),
+  ];
+}
+
+function density(mixture: Mixture, x: number): number {
+  return mixture.reduce((sum, { weight, mean, std }) => {
+    return (
+      sum + (weight / (std * Math.sqrt(2 * Math.PI))) * Math.exp(-0.5 * ((x - mean) / std) ** 2)
+    );
+  }, 0);
+}
+
+async function draws(c: Mixture, u: Mixture, count: number, guidance: Guidance): Promise<number[]> {
+  const random = new RandomStream(5);
+  const result = scope(() =>
+    drawGuided(
+      {
+        conditional: tensor(headOf(c), [1, 3 * c.length]),
+        unconditional: tensor(headOf(u), [1, 3 * u.length]),
+        ...{ values: count, channels: 1, components: c.length, redundant: false },
+      },
+      guidance,
+      random,
+    ),
+  );
+  const values = Array.from(await result.data());
+  result.dispose();
+  random.dispose();
+  return values;
+}
+
+const resampling = (changes: Partial<ResamplingGuidance>): ResamplingGuidance => ({
+  ...exactResampling,
+  ...changes,
+});
+
+/** The largest distance between an empirical distribution and one whose density is known up to a factor. */
+function distanceTo(values: readonly number[], target: (x: number) => number): number {
+  const [low, high, steps] = [-12, 12, 24_000];
+  const width = (high - low) / steps;
+  const cumulative = new Float64Array(steps + 1);
+  for (let i = 0; i < steps; i++) {
+    cumulative[i + 1] = cumulative[i]! + target(low + (i + 0.5) * width) * width;
+  }
+  const sorted = [...values].sort((a, b) => a - b);
+  return Math.max(
+    ...sorted.map((x, i) => {
+      const at = Math.min(steps, Math.max(0, Math.round((x - low) / width)));
+      return Math.abs((i + 0.5) / sorted.length - cumulative[at]! / cumulative[steps]!);
+    }),
+  );
+}
+
+const count = 4000;
+/** The Kolmogorov-Smirnov distance that chance exceeds once in 100,000 draws of this size. */
+const chance = 2.47 / Math.sqrt(count);
+const bimodal: Mixture = [
+  { weight: 0.6, mean: -1, std: 0.6 },
+  { weight: 0.4, mean: 1.5, std: 0.4 },
+];
+const broad: Mixture = [
+  { weight: 0.5, mean: 0, std: 1.6 },
+  { weight: 0.5, mean: 1, std: 1.2 },
+];
+
+describeOnDevices(
+  'guidance',
+  () => {
+    test('w = 0 is plain sampling, by any kind of guidance', async () => {
+      const plain = (x: number) => density(bimodal, x);
+      for (const guidance of [
+        resampling({ weight: 0 }),
+        resampling({ weight: 0, unconditional: 0 }),
+        { kind: 'naive', weight: 0, tries: 4 } as const,
+      ]) {
+        expect(distanceTo(await draws(bimodal, broad, count, guidance), plain)).toBeLessThan(
+          chance,
+        );
+      }
+    });
+
+    test('single Gaussians: the closed form, precision (1 + w)/σ_c² − w/σ_u²; weights of A.2 miss it', async () => {
+      const [weight, c, u] = [1, { mean: 0.5, std: 0.8 }, { mean: -0.5, std: 1.5 }];
+      const precision = (1 + weight) / c.std ** 2 - weight / u.std ** 2;
+      const mean =
+        (((1 + weight) * c.mean) / c.std ** 2 - (weight * u.mean) / u.std ** 2) / precision;
+      const target = (x: number) => Math.exp(-0.5 * precision * (x - mean) ** 2);
+      // Most candidates from p_u, so that a wrong weight of theirs shows.
+      const many = { weight, conditional: 30, unconditional: 300 };
+      const run = (weighing: ResamplingGuidance['weighing']) =>
+        draws(
+          [{ weight: 1, ...c }],
+          [{ weight: 1, ...u }],
+          count,
+          resampling({ ...many, weighing }),
+        );
+      expect(distanceTo(await run('algorithm'), target)).toBeLessThan(chance + 0.01);
+      expect(distanceTo(await run('balance'), target)).toBeLessThan(chance + 0.01);
+      expect(distanceTo(await run('appendix'), target)).toBeGreaterThan(2 * chance);
+    });
+
+    test('mixtures: many candidates approach p_u (p_c / p_u)^(w + 1)', async () => {
+      const weight = 1.5;
+      const target = (x: number) =>
+        density(broad, x) * (density(bimodal, x) / density(broad, x)) ** (weight + 1);
+      const few = await draws(
+        bimodal,
+        broad,
+        count,
+        resampling({ weight, conditional: 1, unconditional: 1 }),
+      );
+      const many = await draws(
+        bimodal,
+        broad,
+        count,
+        resampling({ weight, conditional: 150, unconditional: 150 }),
+      );
+      expect(distanceTo(many, target)).toBeLessThan(chance + 0.01);
+      expect(distanceTo(few, target)).toBeGreaterThan(distanceTo(many, target) + 0.02);
+      const naive = await draws(bimodal, broad, count, { kind: 'naive', weight, tries: 300 });
+      expect(distanceTo(naive, target)).toBeLessThan(chance + 0.03);
+    });
+
+    test('weights: −∞, ties and a single candidate give finite logits or a certain choice', async () => {
+      const values = fc.oneof(
+        fc.constant(-Infinity),
+        fc.double({ min: -1e4, max: 1e3, noNaN: true }),
+      );
+      const pool = fc.array(fc.tuple(values, values), { minLength: 1, maxLength: 12 });
+      await fc.assert(
+        fc.asyncProperty(
+          pool,
+          fc.constantFrom('algorithm', 'appendix', 'balance'),
+          async (logs, weighing) => {
+            const logitsOf = (weight: number): Tensor =>
+              scope(() =>
+                candidateLogits(tensor(logs.map(([c]) => c)), tensor(logs.map(([, u]) => u)), 1, {
+                  ...{ weight, sharpness: 1, weighing },
+                }),
+              );
+            const logits = logitsOf(2);
+            expect(Array.from(await logits.data()).some(Number.isNaN)).toBe(false);
+            logits.dispose();
+          },
+        ),
+        { numRuns: 40 },
+      );
+      const one = await draws(bimodal, broad, 50, resampling({ conditional: 1, unconditional: 0 }));
+      expect(one.every(Number.isFinite)).toBe(true);
+    });
+
+    test('a whole model samples under guidance, in chunks as at once', async () => {
+      const model = new Farmer(tinyConfig, 1);
+      randomizeParameters(model, 3);
+      const labels = tensor([0, 1, 2], [3], 'i32');
+      for (const guidance of [
+        guidancePresets['farmer-1.1b'],
+        { kind: 'naive', weight: 1, tries: 8 } as const,
+      ]) {
+        const random = new RandomStream(9);
+        const { informative, redundant } = sampleLatents(model, labels, random, { guidance });
+        expect(informative.shape).toEqual([3, 6, 3]);
+        expect(redundant!.shape).toEqual([3, 6, 1]);
+        const values = [...(await informative.data()), ...(await redundant!.data())];
+        expect(values.every(Number.isFinite)).toBe(true);
+        expect(new Set(values).size).toBeGreaterThan(values.length / 2);
+        random.dispose();
+      }
+    });
+  },
+  testDevices.filter((name) => name !== 'swiftshader'),
+);
+
+test('settings out of range are named', () => {
+  expect(() => checkGuidance(resampling({ weight: -1 }))).toThrow(
+    'guidance: weight is out of range',
+  );
+  expect(() => checkGuidance(resampling({ conditional: 1.5 }))).toThrow('conditional');
+  expect(() => checkGuidance(resampling({ conditional: 0, unconditional: 0 }))).toThrow(
+    'at least one candidate',
+  );
+  expect(() => checkGuidance({ kind: 'naive', weight: 1, tries: 0 })).toThrow('tries');
+});
