@@ -76,13 +76,16 @@ describe('an ablation', () => {
   it('writes a table of both rows, charts and sample grids', async () => {
     const text = await readFile(at('report', 'README.md'), 'utf8');
     const table = text.split('\n').filter((line) => line.startsWith('|'));
-    expect(table).toHaveLength(4);
+    // Heading, rule, the full model without and with two kinds of guidance, and the other.
+    expect(table).toHaveLength(6);
     // Two seeds: a mean with its spread.
     expect(table[2]).toMatch(/^\| full model \| [\d,]+ \| 5 \| 2 \| \d+\.\d{4} ± \d+\.\d{4} \|/);
-    expect(table[3]).toMatch(/^\| no dimension reduction \| [\d,]+ \| \d+ \| 2 \| \d/);
+    expect(table[5]).toMatch(/^\| no dimension reduction \| [\d,]+ \| \d+ \| 2 \| \d/);
     expect((await readdir(at('report'))).sort()).toEqual([
       ...['README.md', 'bits-per-dim.png', 'curves.png', 'frechet.png', 'results.json', 'samples'],
     ]);
+    const samples = await readdir(at('report', 'samples'));
+    expect(samples).toContain('full-resampling.png');
     const grid = PNG.sync.read(await readFile(at('report', 'samples', 'full.png')));
     expect(grid.height).toBeLessThan(grid.width);
     for (const [, file] of text.matchAll(/\]\(([^)]+\.png)\)/g)) {

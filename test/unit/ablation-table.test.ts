@@ -47,16 +47,21 @@ describe('orders', () => {
   });
 });
 
+const drawn = (frechetDistance: number) => ({
+  ...{ frechetDistance, inceptionScore: 9, precision: 0.5, recall: 0.5, classAccuracy: 0.9 },
+  seconds: 0.004,
+});
+
 describe('the table', () => {
   const result = (row: string, seed: number, frechetDistance: number): RunResult => ({
     measuring: { testImages: 10, draws: 1, samples: 10, reference: 10, classifier: 'c' },
     ...{ row, seed, steps: 5, bitsPerDim: 1 + seed / 10, standardError: 0.02 },
-    drawn: {
-      none: {
-        ...{ frechetDistance, inceptionScore: 9, precision: 0.5, recall: 0.5, classAccuracy: 0.9 },
-        seconds: 0.004,
-      },
-    },
+    guidances: {},
+    drawn: { none: drawn(frechetDistance) },
+  });
+  const guided = (row: string, resampling: number, naive = resampling): RunResult => ({
+    ...result(row, 0, 20),
+    drawn: { none: drawn(20), resampling: drawn(resampling), naive: drawn(naive) },
   });
   const failed = (row: string): RunResult => ({
     ...result(row, 0, 0),
@@ -85,9 +90,20 @@ describe('the table', () => {
     expect(reversed).toContain('(44.56): no, one seed |');
     const [, , alone] = lines([result('no-final-permutation', 0, 10)]);
     expect(alone).toContain('(44.56): not measured |');
-    const [, , , none, , note] = lines([result('full', 0, 20), failed('jet')]);
-    expect(none).toContain('| – | – | – | – |');
-    expect(note).toBe('*Jet flow*: 1 of 1 seeds gave no images: not finite.');
+    const failedLines = lines([failed('tarflow')]);
+    expect(failedLines[2]).toContain('| – | – | – | – |');
+    expect(failedLines.at(-1)).toBe(
+      '*plain TARFlow: prior N(0, I)*: 1 of 1 seeds gave no images: not finite.',
+    );
+  });
+
+  it('compares kinds of guidance as the paper does', () => {
+    const [, , plain, naive, resampling, , jet] = lines([guided('full', 5, 4), guided('jet', 9)]);
+    expect(plain).toContain('|  |  |');
+    expect(naive).toContain('| 8.66 / 233.84 (table 3) |');
+    expect(naive).toContain('worse than “full model, resampling guidance” (5.67): no, one seed |');
+    expect(resampling).toContain('better than “full model” (44.56): yes, one seed |');
+    expect(jet).toContain('worse than “full model, resampling guidance” (5.55): yes, one seed |');
   });
 });
 
@@ -101,11 +117,14 @@ describe('rows', () => {
     expect(planned[0]!.config).toEqual(base);
   });
 
-  it('are compared with rows that there are, in the direction of the paper', () => {
-    for (const { paper } of Object.values(rows)) {
-      if (!paper) continue;
-      expect(rows).toHaveProperty([paper.against.row]);
-      expect(paper.fid).toBeGreaterThan(paper.against.fid);
+  it('are compared with figures that are measured', () => {
+    for (const { paper = {}, guided = [] } of Object.values(rows)) {
+      expect(['none', ...guided]).toEqual(expect.arrayContaining(Object.keys(paper)));
+      for (const { fid, against } of Object.values(paper)) {
+        const reference = rows[against.row]!;
+        expect(['none', ...(reference.guided ?? [])]).toContain(against.guidance);
+        expect(fid).not.toBe(against.fid);
+      }
     }
   });
 

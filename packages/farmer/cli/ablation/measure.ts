@@ -47,7 +47,8 @@ export async function measureRun(
     for (const [name, options] of Object.entries(guidances)) {
       drawn[name] = await draw(model, { name, options }, folder, run.seed, yardstick, output);
     }
-    return { measuring, row, seed: run.seed, steps: step, bitsPerDim, standardError, drawn };
+    const { seed } = run;
+    return { measuring, row, seed, steps: step, bitsPerDim, standardError, guidances, drawn };
   } finally {
     model.dispose();
   }

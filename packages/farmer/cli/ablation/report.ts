@@ -69,7 +69,7 @@ function readme(
   return `${parts.join('\n\n')}\n`;
 }
 
-const NOTES = `Figures are means ± standard deviations over seeds; *s.e.* is the standard error over test images, of the mean for one seed. Fréchet distance and inception score are of a small classifier's features: they compare with each other and not with the paper's, which are of Inception features on ImageNet. So the last columns compare orders: what the paper found, and whether it came out here. A difference is within the noise when it is less than two standard errors. Lines marked *guided* were compared with guidance in the paper.`;
+const NOTES = `Figures are means ± standard deviations over seeds; *s.e.* is the standard error over test images, of the mean for one seed. Fréchet distance and inception score are of a small classifier's features: they compare with each other and not with the paper's, which are of Inception features on ImageNet. So the last columns compare orders: what the paper found, and whether it came out here. A difference is within the noise when it is less than two standard errors. Guidance has the paper's settings for its 1.1B model at patch 16 (table 6, w = 2.5), naive guidance as many candidates and the same w; bits/dim do not depend on it.`;
 
 const dotsOf = (
   summaries: readonly RowSummary[],
@@ -120,8 +120,7 @@ async function copyGrids(content: ReportContent): Promise<Grid[]> {
   const grids: Grid[] = [];
   await mkdir(join(content.path, 'samples'), { recursive: true });
   for (const { row, folder } of firstSeeds(content)) {
-    const result = content.done.find(({ run }) => run.folder === folder)!.result;
-    for (const guidance of Object.keys(result.drawn)) {
+    for (const guidance of ['none', ...(rows[row.name]!.guided ?? [])] as const) {
       const from = gridOf(folder, guidance);
       if (!existsSync(from)) continue;
       const file = `samples/${row.name}${guidance === 'none' ? '' : `-${guidance}`}.png`;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from '@farmer/tensor';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
+import type { SamplingOptions } from '../../src/sampler.ts';
 import { readCheckpoint } from '../checkpoint.ts';
 import { configDifferences } from '../config-overrides.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
@@ -9,6 +10,7 @@ import type { Output } from '../output.ts';
 import { readJson } from '../run-config.ts';
 import { trainInFolder } from '../train-in-folder.ts';
 import { guidances } from './guidances.ts';
+import { rows } from './rows.ts';
 import { measureRun, type Yardstick } from './measure.ts';
 import type { PlannedRun } from './plan.ts';
 import { readResult, writeResult, type RunResult } from './run-result.ts';
@@ -53,8 +55,8 @@ async function finished(
   { yardstick, output }: AblationSession,
 ): Promise<RunResult | undefined> {
   const { measuring } = yardstick;
-  const wanted = { measuring, steps: row.config.training.steps };
-  const result = await readResult(folder, wanted, Object.keys(guidances));
+  const { steps } = row.config.training;
+  const result = await readResult(folder, { measuring, steps, guidances: guidancesOf(row.name) });
   if (result) output.line(`  done before: ${result.bitsPerDim.toFixed(4)} bits/dim`);
   return result;
 }
@@ -70,11 +72,16 @@ async function finish(run: PlannedRun, session: AblationSession): Promise<RunRes
     });
     if (isInterrupted) return undefined;
   }
-  const result = await measureRun(folder, row.name, guidances, yardstick, output);
+  const result = await measureRun(folder, row.name, guidancesOf(row.name), yardstick, output);
   await writeResult(folder, result);
   const { bitsPerDim, standardError } = result;
   output.line(`  measured    ${bitsPerDim.toFixed(4)} ± ${standardError.toFixed(4)} bits/dim`);
   return result;
+}
+
+function guidancesOf(row: string): Readonly<Record<string, SamplingOptions>> {
+  const names = ['none', ...(rows[row]!.guided ?? [])] as const;
+  return Object.fromEntries(names.map((name) => [name, guidances[name]]));
 }
 
 async function isTrained({ folder, run }: PlannedRun): Promise<boolean> {

@@ -44,7 +44,9 @@ const resultSchema = z.strictObject({
   bitsPerDim: figure,
   /** Of the mean over test images. */
   standardError: figure,
-  /** By the kind of guidance. */
+  /** How images were drawn, by name. */
+  guidances: z.record(z.string(), z.unknown()),
+  /** The figures of the images, by the same names. */
   drawn: z.record(z.string(), drawnSchema),
 });
 
@@ -62,15 +64,13 @@ export const gridOf = (folder: RunFolder, guidance: string): string =>
 /** A finished run's figures; undefined when there are none, or they were measured in another way. */
 export async function readResult(
   folder: RunFolder,
-  wanted: Pick<RunResult, 'measuring' | 'steps'>,
-  guidances: readonly string[],
+  wanted: Pick<RunResult, 'measuring' | 'steps' | 'guidances'>,
 ): Promise<RunResult | undefined> {
   if (!existsSync(pathOf(folder))) return undefined;
   const { data } = resultSchema.safeParse(parseJson(await readFile(pathOf(folder), 'utf8')));
   if (!data) return undefined;
-  const { measuring, steps } = data;
-  const isSame = configDifferences({ measuring, steps }, wanted).length === 0;
-  return isSame && guidances.every((name) => name in data.drawn) ? data : undefined;
+  const { measuring, steps, guidances } = data;
+  return configDifferences({ measuring, steps, guidances }, wanted).length === 0 ? data : undefined;
 }
 
 export async function writeResult(folder: RunFolder, result: RunResult): Promise<void> {

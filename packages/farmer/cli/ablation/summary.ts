@@ -1,3 +1,4 @@
+import type { GuidanceName } from './guidances.ts';
 import { rows } from './rows.ts';
 import type { Drawn, RunResult } from './run-result.ts';
 
@@ -12,7 +13,7 @@ export interface Summary {
 /** The figures of one row of the table: a model, and a way to draw from it. */
 export interface RowSummary {
   readonly row: string;
-  readonly guidance: string;
+  readonly guidance: GuidanceName;
   readonly seeds: number;
   readonly bitsPerDim: Summary;
   /** Mean over seeds of the standard error over test images. */
@@ -37,12 +38,18 @@ export function summarise(values: readonly number[]): Summary {
 export function summariseRows(results: readonly RunResult[]): RowSummary[] {
   return Object.keys(rows).flatMap((row) => {
     const ofRow = results.filter((result) => result.row === row);
-    const guidances = new Set(ofRow.flatMap(({ drawn }) => Object.keys(drawn)));
-    return [...guidances].map((guidance) => summariseRow(row, guidance, ofRow));
+    const ways = (['none', ...(rows[row]!.guided ?? [])] as const).filter((guidance) =>
+      ofRow.some(({ drawn }) => guidance in drawn),
+    );
+    return ways.map((guidance) => summariseRow(row, guidance, ofRow));
   });
 }
 
-function summariseRow(row: string, guidance: string, results: readonly RunResult[]): RowSummary {
+function summariseRow(
+  row: string,
+  guidance: GuidanceName,
+  results: readonly RunResult[],
+): RowSummary {
   const drawn = results.flatMap(({ drawn }) => drawn[guidance] ?? []);
   const measured = drawn.flatMap((one) => ('failure' in one ? [] : [one]));
   const of = (name: keyof (typeof measured)[number]) => summarise(measured.map((one) => one[name]));

@@ -66,8 +66,8 @@ function figureCells({ seeds, bitsPerDim, standardError, samples }: RowSummary):
 }
 
 function paperCells(summary: RowSummary, all: readonly RowSummary[]): [string, string] {
-  const { paper } = rows[summary.row]!;
-  if (!paper || summary.guidance !== 'none') return ['', ''];
+  const paper = rows[summary.row]!.paper?.[summary.guidance];
+  if (!paper) return ['', ''];
   const score = paper.inceptionScore === undefined ? '' : ` / ${paper.inceptionScore}`;
   return [`${paper.fid}${score} (${paper.source})`, describeOrder(summary, paper, all)];
 }
@@ -78,8 +78,10 @@ function describeOrder(
   { fid, against }: PaperFigure,
   all: readonly RowSummary[],
 ): string {
-  const claim = `${fid > against.fid ? 'worse' : 'better'} than “${rows[against.row]!.title}” (${against.fid})`;
-  const reference = all.find(({ row, guidance }) => row === against.row && guidance === 'none');
+  const claim = `${fid > against.fid ? 'worse' : 'better'} than “${titleOf(against)}” (${against.fid})`;
+  const reference = all.find(
+    ({ row, guidance }) => row === against.row && guidance === against.guidance,
+  );
   if (!samples || !reference?.samples) return `${claim}: not measured`;
   const { isAsInPaper, isWithinNoise } = compareOrder(
     [samples.frechetDistance, reference.samples.frechetDistance],
