@@ -74,17 +74,17 @@ const facts = describeRun(kind, libraries, adapter);
 console.log(JSON.stringify(facts));
 const chosen = workloads.filter(({ name }) => name.includes(options.only));
 if (chosen.length === 0) throw new Error(`--only "${options.only}" is part of no workload's name`);
+const folder = fileURLToPath(new URL('../results', import.meta.url));
+const file = `peers-${kind}${options.threads === '1' && kind === 'wasm' ? '-1-thread' : ''}`;
 const measurements: Measurement[] = [];
 for (const workload of chosen) {
   const measurement = await measure(workload, libraries, Number(options.seconds));
   measurements.push(measurement);
   console.log(formatProgress(measurement));
-}
-if (options.only === '') {
-  const folder = fileURLToPath(new URL('../results', import.meta.url));
-  const name = `peers-${kind}${options.threads === '1' && kind === 'wasm' ? '-1-thread' : ''}`;
-  writeReport(folder, name, { ...facts, load: [before, currentLoad()], measurements });
-  console.log(`written: benchmarks/results/${name}.json and .md`);
+  // After each, so that a run that is stopped leaves what it measured.
+  if (options.only === '') {
+    writeReport(folder, file, { ...facts, load: [before, currentLoad()], measurements });
+  }
 }
 // Some of the peers' workers know no end.
 process.exit(0);

@@ -68,14 +68,14 @@ export async function measure(
   return { workload, rounds, failures, timings: contenders.map((c) => summary(c, contenders[0]!)) };
 }
 
-/** Runs at least three times, and gives the runs that fill a round. */
+/** Runs three times, once if that is long, and gives the runs that fill a round. */
 async function warmUp(task: Task): Promise<number> {
   let last = 0;
   for (let i = 0; i < 3; i++) {
     const start = performance.now();
     await task.run();
     last = performance.now() - start;
-    if (last > 5000) break;
+    if (last > 1000) break;
   }
   return Math.max(1, Math.min(200, Math.round(roundMilliseconds / last)));
 }
@@ -83,7 +83,7 @@ async function warmUp(task: Task): Promise<number> {
 async function alternate(contenders: readonly Contender[], seconds: number): Promise<number> {
   const start = performance.now();
   let rounds = 0;
-  while (rounds < 5 || (rounds < 30 && performance.now() - start < 1000 * seconds)) {
+  while (rounds < 4 || (rounds < 30 && performance.now() - start < 1000 * seconds)) {
     const order = rounds % 2 === 0 ? contenders : contenders.toReversed();
     for (const contender of order) await round(contender);
     rounds++;

@@ -62,7 +62,7 @@ function markdown(report: Report): string {
     'and how many times longer than ours (median over the rounds, with quartiles).',
     'Above 1 means that we are faster.',
     '',
-    `| work | ours | ${peers(report).join(' | ')} | against the faster | goal |`,
+    `| work | ours | ${peers(report).join(' | ')} | against the faster [by processor time] | goal |`,
     `| --- | --- | ${peers(report)
       .map(() => '---')
       .join(' | ')} | --- | --- |`,
@@ -84,9 +84,10 @@ function row({ workload, timings, failures }: Measurement, report: Report): stri
   const libraries = others.filter(({ library }) => library !== 'memory copy');
   const least = Math.min(...libraries.map(({ ratio }) => ratio[1]));
   const goal = workload.goal?.[report.kind];
+  const byProcessor = Math.min(...libraries.map(({ processor }) => processor)) / first.processor;
   const verdict = goal === undefined ? '' : `${goal} ${least >= goal ? 'met' : 'missed'}`;
   const rate = rateOf(first, workload);
-  return `| ${workload.name} | ${time(first)}${rate} | ${cells.join(' | ')} | ${least.toFixed(2)} | ${verdict} |`;
+  return `| ${workload.name} | ${time(first)}${rate} | ${cells.join(' | ')} | ${least.toFixed(2)} [${byProcessor.toFixed(2)}] | ${verdict} |`;
 }
 
 const time = ({ median, processor }: Timing): string =>

@@ -13,16 +13,11 @@ export async function tensorflow(backend: 'wasm' | 'webgpu', setting: string): P
   return { name: 'TensorFlow.js', setting, prepare };
 }
 
-/** Ops run as they are called on WASM; on WebGPU they queue up. */
-async function finish(): Promise<void> {
-  const backend = tf.backend() as {
-    commandEncoder?: GPUCommandEncoder | null;
-    submitQueue?: () => void;
-    queue?: GPUQueue;
-  };
-  // Reading a value back has submitted all; there is no encoder then.
-  if (backend.commandEncoder) backend.submitQueue?.();
-  await backend.queue?.onSubmittedWorkDone();
+/** Ops run as they are called on WASM; on WebGPU they queue up, and reading an element back waits for all. */
+async function finish(last: tf.Tensor): Promise<void> {
+  const element = tf.tidy(() => tf.slice(tf.reshape(last, [-1]), [0], [1]));
+  await element.data();
+  element.dispose();
 }
 
 function prepare(work: Work): Task | undefined {
@@ -76,7 +71,7 @@ function single(op: (...inputs: tf.Tensor[]) => tf.Tensor, values: readonly Valu
   return {
     run: async () => {
       const y = tf.tidy(() => op(...inputs));
-      await finish();
+      await finish(y);
       y.dispose();
     },
     results: async () => {
@@ -126,7 +121,7 @@ function mlp({ batch, widths }: MlpWork): Task {
     const value = optimiser.minimize(loss, true, parameters)!;
     last = (await value.data())[0]!;
     value.dispose();
-    await finish();
+    await finish(parameters.at(-1)!);
   };
   return {
     run,
@@ -193,7 +188,7 @@ function block({ batch, tokens, width, heads }: BlockWork): Task {
     run: async () => {
       const { value, grads } = call();
       await value.data();
-      await finish();
+      await finish(grads.at(-1)!);
       tf.dispose([value, grads]);
     },
     results: async () => {
@@ -232,7 +227,7 @@ function decode({ batch, tokens, width, heads }: DecodeWork): Task {
       tf.dispose(state as unknown as tf.TensorContainer);
       state = next;
     }
-    await finish();
+    await finish(state.x);
     tf.dispose([state.keys!, state.values!]);
     return state.x;
   };
