@@ -1,4 +1,4 @@
-import { guidancePresets } from '../../src/guidance.ts';
+import { guidancePresets } from '../../src/guidance-presets.ts';
 import type { SamplingOptions } from '../../src/sampler.ts';
 
 export type GuidanceName = 'none' | 'naive' | 'resampling';
