@@ -90,7 +90,7 @@ describe('frechetDistance', () => {
   });
 
   it('has the closed form of 2 × 2 matrices, which need not commute', () => {
-    const determinant = ([[a, b], [c, d]]: Rows) => a! * d! - b! * c!;
+    const determinant = (m: Rows) => m[0]![0]! * m[1]![1]! - m[0]![1]! * m[1]![0]!;
     fc.assert(
       fc.property(positive(2), positive(2), (a, b) => {
         // tr (AB)^½ = √(tr AB + 2 √det AB)
