@@ -85,8 +85,10 @@ function parseField(text: string | undefined): unknown {
 }
 
 /** A configuration that lies must not allocate a model far larger than the file's own tensors. */
-function checkSize({ width, blocks, classes }: ClassifierConfig, held: number, path: string): void {
-  const least = blocks * 9 * width ** 2 + classes * width;
+function checkSize(config: ClassifierConfig, held: number, path: string): void {
+  const { image, width, blocks, classes } = config;
+  const positions = (image.height / 4) * (image.width / 4);
+  const least = (positions + 9 * blocks) * width ** 2 + classes * width;
   if (least > held) {
     throw new SafetensorsError(
       `${path}: its configuration describes a classifier of more than ${least} values, but its tensors hold ${held}`,

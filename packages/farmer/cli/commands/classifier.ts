@@ -43,7 +43,7 @@ export function addClassifierCommand(program: Command): void {
     .requiredOption('--out <file>', 'the safetensors file to write')
     .option('--epochs <n>', 'passes over the training images', wholeNumber(1), 8)
     .option('--batch <n>', 'images a step', wholeNumber(1), 64)
-    .option('--learning-rate <x>', 'the largest of the cosine schedule', positiveNumber, 3e-3)
+    .option('--learning-rate <x>', 'the largest of the cosine schedule', positiveNumber, 2e-3)
     .option('--width <n>', 'channels, and features for the metrics', wholeNumber(1), 64)
     .option('--blocks <n>', 'residual blocks', wholeNumber(0), 1)
     .option('--shift <n>', 'shift training images at random by up to n pixels', wholeNumber(0), 2)

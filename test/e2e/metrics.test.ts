@@ -1,0 +1,82 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PNG } from 'pngjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli, runCliWell, type CliResult } from '../support/cli.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'farmer-metrics-'));
+  await writeStripes(join(folder, 'stripes'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const cpu = ['--device', 'cpu', '--json'];
+const results = ({ stdout }: CliResult) => JSON.parse(stdout) as Record<string, unknown>;
+
+/** 200 images of 8 × 8 with stripes across or down: one folder a class. */
+async function writeStripes(path: string): Promise<void> {
+  for (const name of ['across', 'down']) {
+    await mkdir(join(path, name), { recursive: true });
+    for (let i = 0; i < 100; i++) {
+      const image = new PNG({ width: 8, height: 8 });
+      for (let p = 0; p < 64; p++) {
+        const along = name === 'across' ? Math.floor(p / 8) : p % 8;
+        const grey = (along + i) % 4 < 2 ? 200 + (i % 7) : (i % 50) + (p % 5);
+        image.data.set([grey, grey, grey, 255], 4 * p);
+      }
+      await writeFile(join(path, name, `${i}.png`), PNG.sync.write(image));
+    }
+  }
+}
+
+describe('farmer classifier and farmer metrics', () => {
+  it('train on any folder, check, and measure a model of it', async () => {
+    const [data, file, run] = ['stripes', 'c.safetensors', 'run'].map((name) => join(folder, name));
+    const choices = ['--epochs', '15', '--batch', '16', '--width', '8', '--blocks', '0'];
+    const trained = results(
+      await runCliWell('classifier', 'train', '--data', data!, '--out', file!, ...choices, ...cpu),
+    );
+    expect(trained['testAccuracy']).toBeGreaterThan(0.9);
+    const checked = results(await runCliWell('classifier', 'eval', '--classifier', file!, ...cpu));
+    expect(checked['accuracy']).toBe(trained['testAccuracy']);
+
+    const sizes = ['patch=4', 'flow.blocks=1', 'flow.width=8', 'flow.heads=2', 'ar.layers=1']
+      .concat(['ar.width=8', 'ar.heads=2'])
+      .flatMap((part) => ['--set', `model.${part}`]);
+    await runCliWell(
+      ...['train', '--data', data!, '--run', run!, '--steps', '5', '--sample-steps', '0'],
+      ...['--set', 'training.batch=8', '--set', 'training.warmup=2', ...sizes, ...cpu],
+    );
+    const model = ['--run', run!, '--classifier', file!];
+    const tooMany = await runCli('metrics', ...model, '--samples', '5000', ...cpu);
+    expect(tooMany.code).toBe(1);
+    expect(tooMany.stderr).toMatch(/error: --samples 5000 is more than the \d+ images of/);
+
+    const measured = results(await runCliWell('metrics', ...model, '--samples', '10', ...cpu)) as {
+      samples: Record<string, number>;
+      test: Record<string, number>;
+      memorisation: Record<string, unknown>;
+    };
+    // A model after five steps draws noise.
+    expect(measured.test['classAccuracy']).toBeGreaterThan(0.8);
+    expect(measured.samples['frechetDistance']).toBeGreaterThan(measured.test['frechetDistance']!);
+    expect(measured.memorisation['copies']).toBe(0);
+    for (const share of ['precision', 'recall', 'classAccuracy']) {
+      expect(measured.samples[share]).toBeGreaterThanOrEqual(0);
+      expect(measured.samples[share]).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('name what does not fit', async () => {
+    const empty = await runCli('classifier', 'eval', '--data', 'twemoji', '--device', 'cpu');
+    expect(empty.stderr).toMatch(
+      /error: no classifier comes with the project for "twemoji".*farmer classifier train/,
+    );
+    const png = join(folder, 'stripes', 'down', '0.png');
+    const damaged = await runCli('classifier', 'eval', '--classifier', png, '--device', 'cpu');
+    expect(damaged.stderr).toContain(`error: ${png}`);
+    expect([empty.code, damaged.code]).toEqual([1, 1]);
+  });
+});
