@@ -1,13 +1,4 @@
-import {
-  concat,
-  map,
-  pad,
-  permute,
-  reshape,
-  scope,
-  sliceBlock,
-  type Tensor,
-} from '@farmer/tensor';
+import { concat, map, pad, permute, reshape, scope, sliceBlock, type Tensor } from '@farmer/tensor';
 import { Init, LayerNorm, Linear, Module } from '@farmer/nn';
 
 export interface ClassifierConfig {
