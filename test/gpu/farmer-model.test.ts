@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { gradCheck } from '@farmer/autograd';
 import { createKeyValueCache } from '@farmer/nn';
-import { concat, map, reshape, scope, slice, sum, tensor, type Tensor } from '@farmer/tensor';
+import { map, reshape, scope, slice, stack, sum, tensor, type Tensor } from '@farmer/tensor';
 import { dimensions, Farmer, negativeLogLikelihood, totalLogLikelihood } from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
@@ -79,20 +79,18 @@ describeOnDevices('the model', () => {
     const classes = tensor(labels, [batch], 'i32');
     const full = scope(() => model.requireAr().forward(input, classes));
     const stepwise = scope(() => {
-      const { width, blocks } = model.requireAr().transformer;
-      const caches = createKeyValueCache(
-        batch,
-        model.requireAr().conditionRepeat + tokens,
-        width,
-        blocks.length,
-      );
+      const ar = model.requireAr();
+      const { width, blocks } = ar.transformer;
+      const length = ar.conditionRepeat + tokens;
+      const caches = createKeyValueCache(batch, length, width, blocks.length);
       const position = tensor([0], [1], 'u32');
-      const heads = [model.requireAr().start(classes, caches, position)];
+      let hidden = ar.start(classes, caches, position);
+      const heads: Tensor[] = [];
       for (let i = 0; i < tokens; i++) {
-        const token = slice(input, { axis: 1, start: i, end: i + 1 });
-        heads.push(model.requireAr().next(token, i, caches, position));
+        heads.push(ar.predictToken(hidden));
+        hidden = ar.next(slice(input, { axis: 1, start: i, end: i + 1 }), caches, position);
       }
-      return { informative: concat(heads.slice(0, tokens), 1), shared: heads[tokens]! };
+      return { informative: stack(heads, 1), shared: ar.predictShared(hidden)! };
     });
     for (const part of ['informative', 'shared'] as const) {
       const wrong = mismatch(await stepwise[part]!.data(), await full[part]!.data(), {

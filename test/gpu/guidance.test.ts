@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RandomStream, scope, tensor, type Tensor } from '@farmer/tensor';
+import { RandomStream, scope, tensor } from '@farmer/tensor';
 import {
   candidateLogits,
   checkGuidance,
   drawGuided,
   exactResampling,
   Farmer,
+  guidancePreset,
   guidancePresets,
   sampleLatents,
   type Guidance,
@@ -73,6 +74,12 @@ function distanceTo(values: readonly number[], target: (x: number) => number): n
       return Math.abs((i + 0.5) / sorted.length - cumulative[at]! / cumulative[steps]!);
     }),
   );
+}
+
+/** log(exp a + exp b) */
+function logSum(a: number, b: number): number {
+  const most = Math.max(a, b);
+  return most === -Infinity ? most : most + Math.log(Math.exp(a - most) + Math.exp(b - most));
 }
 
 const count = 4000;
@@ -145,35 +152,107 @@ describeOnDevices(
       expect(distanceTo(naive, target)).toBeLessThan(chance + 0.03);
     });
 
-    test('weights: −∞, ties and a single candidate give finite logits or a certain choice', async () => {
-      const values = fc.oneof(
+    test('weights: the formulas, for any densities; impossible candidates last, equal ones equal', async () => {
+      const log = fc.oneof(
         fc.constant(-Infinity),
-        fc.double({ min: -1e4, max: 1e3, noNaN: true }),
+        fc.double({ min: -1e4, max: 1e3, noNaN: true }).map(Math.fround),
       );
-      const pool = fc.array(fc.tuple(values, values), { minLength: 1, maxLength: 12 });
-      await fc.assert(
-        fc.asyncProperty(
-          pool,
-          fc.constantFrom('algorithm', 'appendix', 'balance'),
-          async (logs, weighing) => {
-            const logitsOf = (weight: number): Tensor =>
-              scope(() =>
-                candidateLogits(tensor(logs.map(([c]) => c)), tensor(logs.map(([, u]) => u)), 1, {
-                  ...{ weight, sharpness: 1, weighing },
-                }),
+      const pool = fc.array(fc.tuple(log, log), { minLength: 1, maxLength: 12 });
+      const kinds = fc.constantFrom<ResamplingGuidance['weighing'][]>(
+        ...['algorithm' as const, 'appendix' as const, 'balance' as const],
+      );
+      const property = fc.asyncProperty(
+        pool,
+        fc.nat(12),
+        kinds,
+        fc.double({ min: 0.25, max: 4, noNaN: true }).map(Math.fround),
+        async (logs, from, weighing, weight) => {
+          const fromC = Math.min(from, logs.length);
+          const drawn = scope(() =>
+            candidateLogits(tensor(logs.map(([c]) => c)), tensor(logs.map(([, u]) => u)), fromC, {
+              ...{ weight, sharpness: 1.5, weighing },
+            }),
+          );
+          const logits = Array.from(await drawn.data());
+          drawn.dispose();
+          expect(logits.every(Number.isFinite)).toBe(true);
+          logs.forEach(([c, u], i) => {
+            if (c === -Infinity) expect(logits[i]).toBeLessThan(-1e29);
+            else if (u === -Infinity) expect(logits[i]).toBeGreaterThan(1e29);
+            else {
+              const r = c - u;
+              const share = fromC / logs.length;
+              const expected = {
+                algorithm: i < fromC ? weight * r : (weight + 1) * r,
+                appendix: weight * r,
+                balance: weight * r - logSum(Math.log(share), Math.log(1 - share) - r),
+              }[weighing];
+              expect(Math.abs(logits[i]! - 1.5 * expected)).toBeLessThan(
+                1e-4 + 1e-5 * Math.abs(expected),
               );
-            const logits = logitsOf(2);
-            expect(Array.from(await logits.data()).some(Number.isNaN)).toBe(false);
-            logits.dispose();
-          },
-        ),
-        { numRuns: 40 },
+            }
+          });
+        },
       );
-      const one = await draws(bimodal, broad, 50, resampling({ conditional: 1, unconditional: 0 }));
-      expect(one.every(Number.isFinite)).toBe(true);
+      await fc.assert(property, { numRuns: 60 });
     });
 
-    test('a whole model samples under guidance, in chunks as at once', async () => {
+    test('a pool of one candidate is a plain draw from its mixture, whatever its weight', async () => {
+      const fromC = resampling({ conditional: 1, unconditional: 0, weight: 3 });
+      const fromU = resampling({ conditional: 0, unconditional: 1, weight: 3 });
+      const drawn = await draws(bimodal, broad, count, fromC);
+      expect(distanceTo(drawn, (x) => density(bimodal, x))).toBeLessThan(chance);
+      const other = await draws(bimodal, broad, count, fromU);
+      expect(distanceTo(other, (x) => density(broad, x))).toBeLessThan(chance);
+    });
+
+    test('equal mixtures leave nothing to guide by: all candidates tie, and p_c comes out', async () => {
+      for (const guidance of [
+        resampling({ weight: 2 }),
+        resampling({ weight: 2, weighing: 'balance' }),
+        { kind: 'naive', weight: 2, tries: 5 } as const,
+      ]) {
+        const drawn = await draws(bimodal, bimodal, count, guidance);
+        expect(distanceTo(drawn, (x) => density(bimodal, x))).toBeLessThan(chance);
+      }
+    });
+
+    test('many values are drawn in chunks, each with candidates of its own', async () => {
+      const components = 4096;
+      const flat = Array.from({ length: components }, () => ({ weight: 1, mean: 0.5, std: 0.7 }));
+      // 2^24 candidate terms a chunk: 400 values of 20 candidates of 4096 components need two.
+      const drawn = await draws(
+        flat,
+        flat,
+        400,
+        resampling({ conditional: 10, unconditional: 10 }),
+      );
+      expect(new Set(drawn).size).toBeGreaterThan(395);
+      expect(distanceTo(drawn, (x) => density([flat[0]!], x))).toBeLessThan(2.47 / Math.sqrt(400));
+    });
+
+    test("with no spread it is components' means that are drawn, and guided", async () => {
+      const [c, u] = [bimodal, [broad[0]!, { weight: 0.5, mean: 1.5, std: 0.5 }]];
+      const random = new RandomStream(3);
+      const result = scope(() =>
+        drawGuided(
+          {
+            conditional: tensor(headOf(c), [1, 6]),
+            unconditional: tensor(headOf(u), [1, 6]),
+            ...{ values: 200, channels: 1, components: 2, redundant: true },
+          },
+          resampling({ weight: 4, unconditional: 0, redundantUnconditional: 0 }),
+          random,
+          { logitScale: 1, scale: 0 },
+        ),
+      );
+      const values = Array.from(await result.data());
+      // p_c / p_u is larger at −1, where the other component of p_u is far.
+      expect(values.every((value) => value === -1 || value === 1.5)).toBe(true);
+      expect(values.filter((value) => value === -1).length).toBeGreaterThan(190);
+    });
+
+    test('a whole model samples under guidance', async () => {
       const model = new Farmer(tinyConfig, 1);
       randomizeParameters(model, 3);
       const labels = tensor([0, 1, 2], [3], 'i32');
@@ -196,12 +275,17 @@ describeOnDevices(
 );
 
 test('settings out of range are named', () => {
-  expect(() => checkGuidance(resampling({ weight: -1 }))).toThrow(
-    'guidance: weight is out of range',
+  const check = (changes: Partial<ResamplingGuidance>) => () => checkGuidance(resampling(changes));
+  expect(check({})).not.toThrow();
+  expect(check({ weight: -1 })).toThrow(
+    'guidance: weight -1 is out of range; expected a number from 0 up',
   );
-  expect(() => checkGuidance(resampling({ conditional: 1.5 }))).toThrow('conditional');
-  expect(() => checkGuidance(resampling({ conditional: 0, unconditional: 0 }))).toThrow(
-    'at least one candidate',
-  );
-  expect(() => checkGuidance({ kind: 'naive', weight: 1, tries: 0 })).toThrow('tries');
+  expect(check({ weight: NaN })).toThrow('weight NaN');
+  expect(check({ conditional: 1.5 })).toThrow('conditional 1.5');
+  expect(check({ weighingScale: 0 })).toThrow('weighingScale 0');
+  expect(check({ conditional: 0, unconditional: 0 })).toThrow('at least one candidate');
+  expect(() => checkGuidance({ kind: 'naive', weight: 1, tries: 0 })).toThrow('tries 0');
+  expect(() => guidancePreset('farmer-1.1')).toThrow('did you mean "farmer-1.1b"?');
+  for (const preset of Object.values(guidancePresets))
+    expect(() => checkGuidance(preset)).not.toThrow();
 });

@@ -10,6 +10,7 @@ import {
 } from '@farmer/nn';
 import { dimensions, type ModelConfig } from './config.ts';
 import { mixtureHeadBias, mixtureHeadWidth } from './gaussian-mixture.ts';
+import { advance, rowAt } from './repeat-step.ts';
 
 /** Packed mixture parameters predicted by the AR model. */
 export interface Predictions {
@@ -78,45 +79,50 @@ export class ArTransformer extends Module {
       const predicting = slice(hidden, { axis: 1, start: before, end });
       return {
         informative: this.informativeHead.forward(predicting),
-        shared: this.#shared(slice(hidden, { axis: 1, start: end, end: end + 1 })),
+        shared: this.predictShared(slice(hidden, { axis: 1, start: end, end: end + 1 })),
       };
     });
   }
 
   /**
-   * Reads the class, for cached decoding: fills positions 0 … M−1 of the caches.
-   * @returns the mixture of zᴵ_1, [B, 1, K(1 + 2dᴵ)]
+   * Reads the class, for cached decoding: fills positions 0 … M−1 of the caches, and sets the position to M.
+   * @param position u32 [1]
+   * @returns the hidden state that predicts zᴵ_1, [B, 1, W]
    */
   start(labels: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
     return scope(() => {
       position.write([0]);
-      const hidden = this.#step(this.#conditions(labels), 0, caches, position);
-      const last = slice(hidden, {
-        axis: 1,
-        start: this.conditionRepeat - 1,
-        end: this.conditionRepeat,
-      });
-      return this.informativeHead.forward(last);
+      const place = slice(this.position, { axis: 0, end: this.conditionRepeat });
+      const hidden = this.#step(this.#conditions(labels), place, caches, position);
+      position.write([this.conditionRepeat]);
+      return slice(hidden, { axis: 1, start: this.conditionRepeat - 1 });
     });
   }
 
   /**
-   * Reads zᴵ_i (i from 0), [B, 1, dᴵ], for cached decoding.
-   * @returns the mixture of zᴵ_{i+1}, or the shared mixture after the last token
+   * Reads the token at the position, [B, 1, dᴵ], for cached decoding, and moves the position on. It can be captured.
+   * @returns the hidden state that predicts what follows, [B, 1, W]
    */
-  next(token: Tensor, i: number, caches: readonly KeyValueCache[], position: Tensor): Tensor {
+  next(token: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
     return scope(() => {
-      const at = this.conditionRepeat + i;
-      position.write([at]);
-      const hidden = this.#step(this.inputProjection.forward(token), at, caches, position);
-      return i + 1 < this.tokens
-        ? this.informativeHead.forward(hidden)
-        : (this.#shared(hidden) ?? hidden);
+      const place = rowAt(this.position, position, 0); // [1, W]
+      const hidden = this.#step(this.inputProjection.forward(token), place, caches, position);
+      advance(position);
+      return hidden;
     });
   }
 
-  #step(inputs: Tensor, at: number, caches: readonly KeyValueCache[], position: Tensor): Tensor {
-    const place = slice(this.position, { axis: 0, start: at, end: at + inputs.shape[1]! });
+  /** The mixture of a token from the hidden state before it: [B, 1, W] → [B, K(1 + 2dᴵ)]. */
+  predictToken(hidden: Tensor): Tensor {
+    return this.informativeHead.forward(reshape(hidden, [hidden.shape[0]!, -1]));
+  }
+
+  /** The mixture that the redundant tokens share, from the hidden state after the last token; `Predictions.shared`. */
+  predictShared(hidden: Tensor): Tensor | undefined {
+    return this.sharedHead?.forward(reshape(hidden, [hidden.shape[0]!, -1]));
+  }
+
+  #step(inputs: Tensor, place: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
     const embedded = map('h + place', { h: inputs, place });
     return this.outputNorm.forward(this.transformer.step(embedded, caches, position));
   }
@@ -125,10 +131,6 @@ export class ArTransformer extends Module {
   #conditions(labels: Tensor): Tensor {
     const c = reshape(this.classEmbedding.forward(labels), [labels.size, 1, -1]);
     return concat(Array<Tensor>(this.conditionRepeat).fill(c), 1);
-  }
-
-  #shared(hidden: Tensor): Tensor | undefined {
-    return this.sharedHead?.forward(reshape(hidden, [hidden.shape[0]!, -1]));
   }
 }
 

@@ -1,15 +1,21 @@
 import {
   concat,
   gather,
+  gaussianMixtureLogProb,
   iota,
   map,
   reshape,
   sampleGaussianMixture,
   slice,
-  tensor,
-  type RandomStream,
+  type RandomSource,
   type Tensor,
 } from '@farmer/tensor';
+
+/** Factors of mixtures: T_π of their logits, T_σ of their standard deviations. */
+export interface Temperatures {
+  readonly logitScale: number;
+  readonly scale: number;
+}
 
 /** What is drawn: n values of d channels for each of B mixtures, under the condition and without it. */
 export interface GuidedMixtures {
@@ -28,8 +34,8 @@ export function propose(
   { values, channels, components }: GuidedMixtures,
   head: Tensor,
   count: number,
-  temperatures: { readonly logitScale: number; readonly scale: number },
-  random: RandomStream,
+  temperatures: Temperatures,
+  random: RandomSource,
 ): Tensor {
   const [batch, n] = [head.shape[0]!, values * count];
   return sampleGaussianMixture(
@@ -50,6 +56,26 @@ export function joinPools(pools: readonly Tensor[], { values, channels }: Guided
   return reshape(grouped.length === 1 ? grouped[0]! : concat(grouped, 2), [batch, -1, channels]);
 }
 
+/** log p_c and log p_u of candidates [B, n·s, d]: [B, n, s] each. */
+export function densities(
+  candidates: Tensor,
+  { conditional, unconditional, values, components }: GuidedMixtures,
+  { logitScale, scale }: Temperatures,
+): [Tensor, Tensor] {
+  // Without any spread it is the means that are weighed, by the mixtures as predicted.
+  const options = { components, logitScale, scale: scale || 1 };
+  const shape = [candidates.shape[0]!, values, candidates.shape[1]! / values];
+  const under = (head: Tensor) => reshape(gaussianMixtureLogProb(candidates, head, options), shape);
+  return [under(conditional), under(unconditional)];
+}
+
+/**
+ * r = log p_c − log p_u, kept finite: −1e30 where p_c vanishes, as p' does there, and 1e30 where only p_u does.
+ */
+export function logRatio(logC: Tensor, logU: Tensor): Tensor {
+  return map('where(c > -1e30, min(c - max(u, -1e30), 1e30), -1e30)', { c: logC, u: logU });
+}
+
 /** The chosen candidate of each value: [B, n·s, d] by indices i32 [B, n] → [B, n, d]. */
 export function pick(
   candidates: Tensor,
@@ -61,7 +87,7 @@ export function pick(
   const poolSize = candidates.shape[1]! / values;
   const place = map('row * size + chosen', {
     row: iota(rows),
-    size: tensor([poolSize], [1], 'i32'),
+    size: poolSize,
     chosen: reshape(chosen, [rows]),
   });
   const flat = reshape(candidates, [rows * poolSize, channels]);

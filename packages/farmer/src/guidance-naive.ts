@@ -1,24 +1,26 @@
+import { argmax, iota, map, max, scope, type RandomSource, type Tensor } from '@farmer/tensor';
 import {
-  argmax,
-  gaussianMixtureLogProb,
-  iota,
-  map,
-  max,
-  reshape,
-  scope,
-  type RandomStream,
-  type Tensor,
-} from '@farmer/tensor';
-import { pick, propose, type GuidedMixtures } from './guidance-candidates.ts';
+  densities,
+  logRatio,
+  pick,
+  propose,
+  type GuidedMixtures,
+  type Temperatures,
+} from './guidance-candidates.ts';
 
 /**
- * Naive guidance, by rejection, as GIVT and JetFormer do: draw from p_c and accept with probability proportional to
- * the guided density's ratio p'/p_c = (p_c / p_u)^w.
+ * Naive guidance, by rejection, after GIVT and JetFormer: draw from p_c and accept with probability proportional to the
+ * guided density's ratio p'/p_c = (p_c / p_u)^w. GIVT narrows each to one component and proposes from a wider normal,
+ * channel by channel; here the whole mixtures take part.
  */
 export interface NaiveGuidance {
   readonly kind: 'naive';
+  /** w; 0 accepts the first draw. */
   readonly weight: number;
-  /** Draws a value; the largest ratio among them serves as the bound, so that one is always accepted. */
+  /**
+   * Draws a value. The ratio has no known bound: the largest one among the draws serves as it (empirical supremum
+   * rejection sampling), so that one of them is always accepted; with few tries the result lies between p_c and p'.
+   */
   readonly tries: number;
 }
 
@@ -26,28 +28,18 @@ export interface NaiveGuidance {
 export function drawNaively(
   mixtures: GuidedMixtures,
   { weight, tries }: NaiveGuidance,
-  random: RandomStream,
-  spread: number,
+  random: RandomSource,
+  temperatures: Temperatures,
 ): Tensor {
   return scope(() => {
-    const { conditional, unconditional, values, components } = mixtures;
-    const shape = [conditional.shape[0]!, values, tries];
-    const candidates = propose(
-      mixtures,
-      conditional,
-      tries,
-      { logitScale: 1, scale: spread },
-      random,
-    );
-    const options = { components, scale: spread };
-    const c = reshape(gaussianMixtureLogProb(candidates, conditional, options), shape);
-    const u = reshape(gaussianMixtureLogProb(candidates, unconditional, options), shape);
-    const logRatio = map('weight * (max(c, -1e30) - max(u, -1e30))', { weight, c, u });
-    const bound = max(logRatio, { axes: [2], keepDims: true });
+    const candidates = propose(mixtures, mixtures.conditional, tries, temperatures, random);
+    const [logC, logU] = densities(candidates, mixtures, temperatures); // [B, n, tries]
+    const ratio = map('weight * r', { weight, r: logRatio(logC, logU) });
+    const bound = max(ratio, { axes: [2], keepDims: true });
     // Earlier draws rank higher, rejected ones lowest.
     const rank = map('where(log(v) <= ratio - bound, -index, -1e9)', {
-      ...{ v: random.uniform(shape), ratio: logRatio, bound },
-      index: iota(tries, 'i32'),
+      ...{ v: random.uniform(ratio.shape), ratio, bound },
+      index: iota(tries, 'f32'),
     });
     return pick(candidates, argmax(rank, { axis: 2 }), mixtures);
   });

@@ -14,16 +14,14 @@ export {
   type Padding,
 } from './data/padding.ts';
 export { heldOutKeys, splitOff, subset } from './data/split.ts';
+export { checkGuidance, drawGuided, type Guidance } from './guidance.ts';
+export type { GuidedMixtures, Temperatures } from './guidance-candidates.ts';
+export { guidancePreset, guidancePresets } from './guidance-presets.ts';
 export {
   candidateLogits,
-  checkGuidance,
-  drawGuided,
   exactResampling,
-  guidancePresets,
-  type Guidance,
   type ResamplingGuidance,
-} from './guidance.ts';
-export type { GuidedMixtures } from './guidance-candidates.ts';
+} from './guidance-resampling.ts';
 export type { NaiveGuidance } from './guidance-naive.ts';
 export { fitHistogram, histogramBitsPerDim, type PixelHistogram } from './histogram.ts';
 export { nearestMatch } from './nearest-match.ts';
@@ -128,6 +126,7 @@ export {
   type ReverseComparison,
   type ReverseFigures,
 } from './reverse-comparison.ts';
+export type { DecodingOptions } from './repeat-step.ts';
 export { sampleImages, sampleLatents, type SamplingOptions } from './sampler.ts';
 export { StudentBlock, StudentFlow, type StudentAttention } from './student-flow.ts';
 export { scoreTokens, tokenLogLikelihood, type TokenScores } from './token-likelihood.ts';

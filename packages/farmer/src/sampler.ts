@@ -1,37 +1,43 @@
 import {
+  assign,
+  cacheWrite,
   concat,
   fill,
+  RandomSource,
   reshape,
   sampleGaussianMixture,
   scope,
   tensor,
+  zeros,
   type RandomStream,
   type Tensor,
 } from '@farmer/tensor';
 import { createKeyValueCache } from '@farmer/nn';
 import type { SplitTokens } from './dimension-split.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
-import { halves } from './guidance-candidates.ts';
+import { halves, type GuidedMixtures, type Temperatures } from './guidance-candidates.ts';
 import { checkGuidance, drawGuided, type Guidance } from './guidance.ts';
 import type { InvertibleMap } from './invertible-map.ts';
 import type { Farmer } from './model.ts';
+import { advance, repeatStep, rowAt, type DecodingOptions } from './repeat-step.ts';
 
-/** Temperatures of plain sampling; all 1 draws from the model itself. */
-export interface SamplingOptions {
+/** How to draw from a model; all temperatures 1 and no guidance draws from the model itself. */
+export interface SamplingOptions extends DecodingOptions, Partial<Temperatures> {
   /** T_π multiplies mixture logits. */
   readonly logitScale?: number;
   /** T_σ multiplies component standard deviations. */
   readonly scale?: number;
   /** Multiplies the standard deviations of the redundant channels (figure 7). */
   readonly redundantScale?: number;
-  /** Classifier-free guidance, which brings temperatures of its own. */
+  /** Classifier-free guidance; the temperatures above multiply those that it brings. */
   readonly guidance?: Guidance | undefined;
 }
 
 /**
  * Draws Z by ancestral sampling (section 3.4): the informative tokens one after another, then all redundant tokens
- * from the mixture that they share. In reading order.
+ * from the mixture that they share. In reading order. The first token's commands are captured, and replayed for the others.
  * @param labels i32 [B]
+ * @throws RangeError for guidance with a setting out of range
  */
 export function sampleLatents(
   model: Farmer,
@@ -39,76 +45,84 @@ export function sampleLatents(
   random: RandomStream,
   options: SamplingOptions = {},
 ): SplitTokens {
+  const { scale = 1, redundantScale = 1, logitScale = 1, guidance } = options;
+  if (guidance) checkGuidance(guidance);
   if (model.prior instanceof GaussianPrior) {
-    return model.prior.sample(labels.size, random, options.scale);
+    return model.prior.sample(labels.size, random, scale);
   }
   return scope(() => {
     const ar = model.requireAr();
     const { components, sharedComponents, conditionRepeat } = model.config;
     const { tokens, informative, redundant } = model.dimensions;
-    const { scale = 1, redundantScale = 1, guidance } = options;
     const batch = labels.size;
-    // With guidance, the conditional and the unconditional pass are the halves of one batch of 2B.
-    const copies = guidance ? 2 : 1;
-    const nulls = fill([batch], model.nullClass, 'i32');
-    const classes = guidance ? concat([labels, nulls], 0) : labels;
     const { width, blocks } = ar.transformer;
-    const length = conditionRepeat + tokens;
-    const caches = createKeyValueCache(copies * batch, length, width, blocks.length);
+    // With guidance, the conditional and the unconditional pass are the halves of one batch of 2B.
+    const isGuided = guidance !== undefined && guidance.weight > 0;
+    const paired = (x: Tensor, other = x) => (isGuided ? concat([x, other], 0) : x);
+    const classes = paired(labels, fill([batch], model.nullClass, 'i32'));
+    const caches = createKeyValueCache(
+      classes.size,
+      conditionRepeat + tokens,
+      width,
+      blocks.length,
+    );
     const position = tensor([0], [1], 'u32');
-    const draw = valueDrawer(batch, random, options);
-
-    let heads = ar.start(classes, caches, position);
-    const drawn: Tensor[] = [];
-    for (let i = 0; i < tokens; i++) {
-      const { token, next } = scope(() => {
-        const token = draw(heads, { values: 1, channels: informative, components }, scale);
-        const read = guidance ? concat([token, token], 0) : token;
-        return { token, next: ar.next(read, i, caches, position) };
-      });
-      heads.dispose();
-      heads = next;
-      drawn.push(token);
-    }
-    const drawRedundant = () =>
-      ar.sharedHead
-        ? draw(
-            heads,
-            { values: tokens, channels: redundant, components: sharedComponents, redundant: true },
-            scale * redundantScale,
-          )
-        : random.normal([batch, tokens, redundant], 0, scale * redundantScale);
-    return {
-      informative: concat(drawn, 1),
-      redundant: redundant > 0 ? drawRedundant() : undefined,
+    const index = tensor([0], [1], 'u32');
+    // Each token's own random numbers, whatever a step draws.
+    const states = random.split(tokens);
+    const zInformative = zeros([batch, tokens, informative]);
+    const hidden = ar.start(classes, caches, position);
+    const step = () => {
+      const token = drawValues(
+        ar.predictToken(hidden),
+        { values: 1, channels: informative, components, redundant: false },
+        { guidance, temperatures: { logitScale, scale } },
+        new RandomSource(reshape(rowAt(states, index, 0), [4])),
+      );
+      cacheWrite(zInformative, token, index);
+      assign(hidden, ar.next(paired(token), caches, position));
+      advance(index);
     };
+    repeatStep(tokens, step, options);
+    if (redundant === 0) return { informative: zInformative, redundant: undefined };
+
+    const temperatures = { logitScale, scale: scale * redundantScale };
+    const shared = ar.predictShared(hidden);
+    const zRedundant = shared
+      ? drawValues(
+          shared,
+          { values: tokens, channels: redundant, components: sharedComponents, redundant: true },
+          { guidance, temperatures },
+          random,
+        )
+      : random.normal([batch, tokens, redundant], 0, temperatures.scale);
+    return { informative: zInformative, redundant: zRedundant };
   });
 }
 
-interface Values {
-  readonly values: number;
-  readonly channels: number;
-  readonly components: number;
-  readonly redundant?: boolean;
-}
-
-/** How values [B, n, d] are drawn from packed heads: plainly from [B, …], or under guidance from [2B, …]. */
-function valueDrawer(batch: number, random: RandomStream, options: SamplingOptions) {
-  const { guidance, logitScale = 1 } = options;
-  if (guidance) checkGuidance(guidance);
-  return (heads: Tensor, { redundant = false, ...size }: Values, scale: number): Tensor => {
-    if (guidance) {
-      const mixtures = halves(reshape(heads, [2 * batch, -1]));
-      return drawGuided({ ...mixtures, ...size, redundant }, guidance, random, scale);
-    }
-    const { values, channels, components } = size;
-    return sampleGaussianMixture(
-      reshape(heads, [batch, -1]),
-      random.uniform([batch, values]),
-      random.normal([batch, values, channels]),
-      { components, logitScale, scale },
-    );
-  };
+/**
+ * Draws values [B, n, d] from packed mixtures.
+ * @param heads [B, K(1 + 2d)]; under guidance with w > 0 [2B, …], the unconditional ones last
+ */
+function drawValues(
+  heads: Tensor,
+  size: Omit<GuidedMixtures, 'conditional' | 'unconditional'>,
+  { guidance, temperatures }: { guidance: Guidance | undefined; temperatures: Temperatures },
+  random: RandomSource,
+): Tensor {
+  if (guidance) {
+    const mixtures =
+      guidance.weight > 0 ? halves(heads) : { conditional: heads, unconditional: heads };
+    return drawGuided({ ...mixtures, ...size }, guidance, random, temperatures);
+  }
+  const { values, channels, components } = size;
+  const batch = heads.shape[0]!;
+  return sampleGaussianMixture(
+    heads,
+    random.uniform([batch, values]),
+    random.normal([batch, values, channels]),
+    { components, ...temperatures },
+  );
 }
 
 /**
