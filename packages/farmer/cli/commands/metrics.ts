@@ -4,7 +4,6 @@ import { classifyImages } from '../../src/classifier-training.ts';
 import { imageSize, type ImageDataset } from '../../src/data/image-dataset.ts';
 import { memorisation, nearestTrainingImages } from '../../src/metrics/memorisation.ts';
 import { measureSamples, type Reference } from '../../src/metrics/sample-metrics.ts';
-import type { SamplingOptions } from '../../src/sampler.ts';
 import { readClassifier } from '../classifier-file.ts';
 import { withDevice } from '../device.ts';
 import { checkFit, readReference } from '../classifier-reference.ts';
@@ -13,12 +12,16 @@ import { withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { drawSamples } from '../sample-grid.ts';
-import { samplingOptions, withSamplingOptions } from '../sampling-options.ts';
+import {
+  samplingOptions,
+  withSamplingOptions,
+  type SamplingCommandOptions,
+} from '../sampling-options.ts';
 import { loadTrainedModel } from '../trained-model.ts';
 import { loadSplit, thin } from '../training-data.ts';
 import { resolveCheckpoint, resolveClassifier } from '../weights.ts';
 
-interface MetricsOptions extends CommonOptions, ModelOptions, SamplingOptions {
+interface MetricsOptions extends CommonOptions, ModelOptions, SamplingCommandOptions {
   readonly classifier?: string;
   readonly samples: number;
   readonly reference: number;

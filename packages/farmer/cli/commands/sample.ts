@@ -1,17 +1,20 @@
 import type { Command } from 'commander';
-import type { SamplingOptions } from '../../src/sampler.ts';
 import { parseClass } from '../class-option.ts';
 import { withDevice } from '../device.ts';
 import { withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
-import { samplingOptions, withSamplingOptions } from '../sampling-options.ts';
+import {
+  samplingOptions,
+  withSamplingOptions,
+  type SamplingCommandOptions,
+} from '../sampling-options.ts';
 import { loadStudent, weightsHash } from '../student-checkpoint.ts';
 import { loadTrainedModel } from '../trained-model.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
-interface SampleOptions extends CommonOptions, ModelOptions, SamplingOptions {
+interface SampleOptions extends CommonOptions, ModelOptions, SamplingCommandOptions {
   readonly class?: string;
   readonly count?: number;
   readonly columns?: number;
@@ -36,6 +39,7 @@ export function addSampleCommand(program: Command): void {
   withCommonOptions(withSamplingOptions(command), [
     'farmer sample --checkpoint tiny --out digits.png',
     'farmer sample --checkpoint tiny --student runs/student-mnist-tiny-0/checkpoint.safetensors',
+    'farmer sample --checkpoint tiny --guidance farmer-1.1b --w 1.5',
     'farmer sample --run runs/tiny-mnist-0 --class 7 --count 64 --redundant-scale 0.8',
   ]).action((options: SampleOptions) => runSample(options));
 }
