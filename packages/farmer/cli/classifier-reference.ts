@@ -3,9 +3,9 @@ import { classifyImages } from '../src/classifier-training.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { referenceOf, type Reference } from '../src/metrics/sample-metrics.ts';
 import type { Output } from './output.ts';
-import { thin } from './training-data.ts';
+import { drawImages } from './training-data.ts';
 
-/** `reference` training images, or as many as there are samples, as a classifier sees them. */
+/** `reference` training images drawn at random, or as many as there are samples, as a classifier sees them. */
 export async function readReference(
   classifier: Classifier,
   training: ImageDataset,
@@ -13,7 +13,7 @@ export async function readReference(
   output: Output,
 ): Promise<Reference> {
   const count = Math.min(training.count, Math.max(samples, wanted));
-  const chosen = thin(training, count, '--reference');
+  const chosen = drawImages(training, count);
   const classified = await classifyImages(classifier, chosen.images, {
     onProgress: (done) => output.status(`read features of ${done} of ${count} training images`),
   });

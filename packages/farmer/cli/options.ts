@@ -45,6 +45,17 @@ export function positiveNumber(text: string): number {
   return value;
 }
 
+/** Parses numbers from 0 up between commas. */
+export function numberList(text: string): number[] {
+  return text.split(',').map((part) => {
+    const value = Number(part);
+    if (part.trim() === '' || !Number.isFinite(value) || value < 0) {
+      throw new InvalidArgumentError('Expected numbers from 0 up, with commas between them.');
+    }
+    return value;
+  });
+}
+
 /** Collects an option that may be given several times. */
 export function collect(value: string, earlier: readonly string[]): string[] {
   return [...earlier, value];

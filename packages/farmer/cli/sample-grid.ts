@@ -1,4 +1,4 @@
-import { RandomStream, tensor } from '@farmer/tensor';
+import { RandomStream, tensor, type Tensor } from '@farmer/tensor';
 import { pixelMap } from '../src/dequantize.ts';
 import type { PixelHistogram } from '../src/histogram.ts';
 import type { Farmer } from '../src/model.ts';
@@ -18,6 +18,8 @@ export interface SampleRequest {
   /** Inverts the flow in the model's stead. */
   readonly student?: StudentFlow | undefined;
   readonly onProgress?: (imagesDone: number) => void;
+  /** Sees each batch of images before their values are rounded: the pixel map's, [B, H, W, C]. */
+  readonly onBatch?: ((images: Tensor) => Promise<void>) | undefined;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface SampleRequest {
 export async function drawSamples(
   model: Farmer,
   histogram: PixelHistogram,
-  { labels, seed, options = {}, student, onProgress }: SampleRequest,
+  { labels, seed, options = {}, student, onProgress, onBatch }: SampleRequest,
 ): Promise<Uint8Array> {
   const random = new RandomStream(seed);
   const pixels = pixelMap(model.config, histogram, 0);
@@ -37,8 +39,11 @@ export async function drawSamples(
     for (let start = 0; start < labels.length; start += BATCH) {
       const batch = labels.slice(start, start + BATCH);
       random.setStep(start / BATCH);
-      const drawn = await drawBatch(model, batch, random, options, student);
-      images.set(pixels.inverse(drawn), start * imageValues);
+      const drawn = drawBatch(model, batch, random, options, student);
+      const values = await finiteValues(drawn);
+      await onBatch?.(drawn);
+      drawn.dispose();
+      images.set(pixels.inverse(values), start * imageValues);
       onProgress?.(start + batch.length);
     }
   } finally {
@@ -47,18 +52,21 @@ export async function drawSamples(
   return images;
 }
 
-async function drawBatch(
+function drawBatch(
   model: Farmer,
   labels: readonly number[],
   random: RandomStream,
   options: SamplingOptions,
   student: StudentFlow | undefined,
-): Promise<Float32Array> {
+): Tensor {
   const classes = tensor(labels, [labels.length], 'i32');
   const images = sampleImages(model, classes, random, options, student);
-  const values = Float32Array.from(await images.data());
   classes.dispose();
-  images.dispose();
+  return images;
+}
+
+async function finiteValues(images: Tensor): Promise<Float32Array> {
+  const values = Float32Array.from(await images.data());
   const bad = values.reduce((count, value) => count + (Number.isFinite(value) ? 0 : 1), 0);
   if (bad > 0) {
     throw new Error(

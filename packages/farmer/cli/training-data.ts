@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { philoxPermutation } from '@farmer/tensor';
 import { subset } from '../src/data/split.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import type { FolderOptions, Split } from './data/load-dataset.ts';
@@ -42,6 +43,15 @@ export function thin(dataset: ImageDataset, count: number, option: string): Imag
   if (count === dataset.count) return dataset;
   const indices = Array.from({ length: count }, (_, i) => Math.floor((i * dataset.count) / count));
   return subset(dataset, indices);
+}
+
+/**
+ * `count` images drawn at random, the same ones each time. Evenly spread ones would be of one kind: MNIST's training
+ * images come from its two sources of writers by turns, and those at even places are thinner.
+ */
+export function drawImages(dataset: ImageDataset, count: number): ImageDataset {
+  const order = philoxPermutation(dataset.count, 0, 0);
+  return subset(dataset, order.subarray(0, count).sort());
 }
 
 /** A hash of all pixels and labels, by which a run knows its data again. */

@@ -16,7 +16,7 @@ export {
 export { heldOutKeys, splitOff, subset } from './data/split.ts';
 export { checkGuidance, drawGuided, type Guidance } from './guidance.ts';
 export type { GuidedMixtures, Temperatures } from './guidance-candidates.ts';
-export { guidancePreset, guidancePresets } from './guidance-presets.ts';
+export { guidancePresets } from './guidance-presets.ts';
 export {
   candidateLogits,
   exactResampling,

@@ -5,8 +5,9 @@ import { withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
+import { imageLogDets, rankByLogDet, reorderImages } from '../rank-log-det.ts';
 import {
-  samplingOptions,
+  samplingDial,
   withSamplingOptions,
   type SamplingCommandOptions,
 } from '../sampling-options.ts';
@@ -19,6 +20,7 @@ interface SampleOptions extends CommonOptions, ModelOptions, SamplingCommandOpti
   readonly count?: number;
   readonly columns?: number;
   readonly student?: string;
+  readonly rankLogDet?: boolean;
   readonly out: string;
 }
 
@@ -35,12 +37,18 @@ export function addSampleCommand(program: Command): void {
       '--student <file>',
       "a student of the model's flow, from `farmer distill`, to invert it",
     )
+    .option(
+      '--rank-log-det',
+      "put each class's images from the largest log-determinant of the flow to the smallest",
+    )
     .option('--out <file>', 'the PNG to write', 'samples.png');
   withCommonOptions(withSamplingOptions(command), [
     'farmer sample --checkpoint tiny --out digits.png',
     'farmer sample --checkpoint tiny --student runs/student-mnist-tiny-0/checkpoint.safetensors',
     'farmer sample --checkpoint tiny --guidance farmer-1.1b --w 1.5',
     'farmer sample --run runs/tiny-mnist-0 --class 7 --count 64 --redundant-scale 0.8',
+    'farmer sample --checkpoint tiny --redundant-scale 0,0.2,0.4,0.8,1,1.2,1.5,2,4   (a row each)',
+    'farmer sample --checkpoint tiny --class 3 --count 64 --rank-log-det',
   ]).action((options: SampleOptions) => runSample(options));
 }
 
@@ -57,28 +65,48 @@ async function runSample(options: SampleOptions): Promise<void> {
         ? undefined
         : await loadStudent(options.student, model, weightsHash(checkpoint.model));
     const start = performance.now();
-    const images = await drawSamples(model, histogram, {
-      ...{ labels, seed, student, options: samplingOptions(options) },
-      onProgress: (done) => output.status(`drew ${done} of ${labels.length}`),
-    });
+    const dial = samplingDial(options);
+    const total = labels.length * dial.length;
+    const rows: Uint8Array[] = [];
+    const logDets: number[] = [];
+    for (const samplingOptions of dial) {
+      rows.push(
+        await drawSamples(model, histogram, {
+          ...{ labels, seed, student, options: samplingOptions },
+          onProgress: (done) =>
+            output.status(`drew ${rows.length * labels.length + done} of ${total}`),
+          onBatch: options.rankLogDet
+            ? async (drawn) => void logDets.push(...(await imageLogDets(model, drawn)))
+            : undefined,
+        }),
+      );
+    }
+    const order = rankByLogDet(labels, logDets);
+    const images = options.rankLogDet ? reorderImages(rows[0]!, order) : Buffer.concat(rows);
     const seconds = (performance.now() - start) / 1000;
     await writeGrid(out, images, model.config.image, columns);
-    output.line(`samples     ${out}: ${labels.length} images in ${seconds.toFixed(1)} s`);
+    output.line(`samples     ${out}: ${total} images in ${seconds.toFixed(1)} s`);
     output.result({
       ...{ command: 'sample', checkpoint: path, step: checkpoint.step, out, columns, seconds },
-      images: labels.length,
+      images: total,
+      ...(options.rankLogDet ? { logDets: order.map((i) => logDets[i]!) } : {}),
     });
   });
 }
 
 /** Which classes to draw, and the grid's width. */
 function layOut(options: SampleOptions, classNames: readonly string[]) {
-  if (options.class === undefined) {
-    const each = options.count ?? 8;
-    const labels = labelsOfEveryClass(classNames.length, each);
-    return { labels, columns: options.columns ?? each };
+  const isDial = (options.redundantScale?.length ?? 1) > 1;
+  if (isDial && options.rankLogDet) {
+    throw new Error('--rank-log-det needs one --redundant-scale: give one, or leave it out');
   }
-  const count = options.count ?? 16;
+  // Of a dial, a row is all images at one factor.
+  if (options.class === undefined) {
+    const each = options.count ?? (isDial ? 1 : 8);
+    const labels = labelsOfEveryClass(classNames.length, each);
+    return { labels, columns: options.columns ?? (isDial ? labels.length : each) };
+  }
+  const count = options.count ?? (isDial ? 8 : 16);
   const labels = Array<number>(count).fill(parseClass(options.class, classNames));
-  return { labels, columns: options.columns ?? Math.ceil(Math.sqrt(count)) };
+  return { labels, columns: options.columns ?? (isDial ? count : Math.ceil(Math.sqrt(count))) };
 }

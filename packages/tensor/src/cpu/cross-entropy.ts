@@ -33,8 +33,7 @@ export const crossEntropyGradientKernel: RowKernel = {
     const { f, each, pointer } = row;
     const { shift, whole } = exponentialSum(row);
     const g = f.let(f.splat(pointer('g')));
-    const probability = (x: F32x4): F32x4 =>
-      exp(f, f.let(x.sub(shift))).div(whole);
+    const probability = (x: F32x4): F32x4 => exp(f, f.let(x.sub(shift))).div(whole);
     each((at) => at.store('dx', probability(at.load('x')).mul(g)));
     ifValid(row, (offset) => {
       const own = probability(f.let(f.splat(pointer('x').add(offset))));

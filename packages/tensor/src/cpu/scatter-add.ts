@@ -47,9 +47,7 @@ function scatterModule(perElement: boolean, isFloat: boolean): ModuleBuilder {
     const bytes = f.let(w.columns.min(w.inner.sub(first)).shl(2));
     const step = f.let(w.inner.shl(2));
     const result = f.let(w.result.add(outer.mul(w.length).mul(step)).add(first.shl(2)));
-    f.loop(0, w.length, 1, (k) =>
-      fillRow(f, f.let(result.add(k.mul(step))), bytes, I32.of(0)),
-    );
+    f.loop(0, w.length, 1, (k) => fillRow(f, f.let(result.add(k.mul(step))), bytes, I32.of(0)));
     const start = f.let(outer.mul(w.count).mul(step).add(first.shl(2)));
     const value = f.let(w.values.add(start));
     const index = f.let(w.indices.add(perElement ? start : 0));

@@ -22,7 +22,12 @@ fn inverse_std(raw: T, scale: f32) -> T {
 }`;
 
 export const element = (width: number) => (width === 4 ? 'vec4f' : 'f32');
-export const headUniforms = { components: 'u32', width: 'u32', logit_scale: 'f32', scale: 'f32' } as const;
+export const headUniforms = {
+  components: 'u32',
+  width: 'u32',
+  logit_scale: 'f32',
+  scale: 'f32',
+} as const;
 // Where a component's means start, in elements of T, and how far behind them its raw scales are.
 export const headIndex = (width: number) => `
 fn means_of(group: u32, k: u32) -> u32 {
@@ -58,4 +63,3 @@ export function sizesOf(
 }
 
 export const grid = (count: number) => linearGrid(Math.ceil(count / 64));
-
