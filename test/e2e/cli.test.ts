@@ -184,6 +184,31 @@ describe('training', () => {
     expectPlainError(outside, '--class 10 is out of range: the model has classes 0 to 9');
   });
 
+  it('draws under guidance, the same images at several deviations, and ranked by log-determinant', async () => {
+    const draw = async (name: string, ...options: string[]) => {
+      const out = join(folder, name);
+      const from = ['--run', run('whole'), '--class', '3', '--json', '--out', out];
+      const { stdout } = await runCliWell('sample', ...cpu, ...from, ...options);
+      const { width, height, data } = PNG.sync.read(await readFile(out));
+      return { size: [width, height], data, found: JSON.parse(stdout) as Record<string, unknown> };
+    };
+    const guided = ['--guidance', 'farmer-1.1b', '--count', '2', '--columns', '2'];
+    const one = await draw('guided.png', ...guided);
+    const dial = await draw('dial.png', ...guided, '--redundant-scale', '0,1,4');
+    expect(dial.size).toEqual([2 * 58 - 2, 3 * 58 - 2]);
+    expect(dial.found['images']).toBe(6);
+    // The middle row is the grid of factor 1.
+    const rowBytes = 4 * one.size[0]!;
+    const middle = dial.data.subarray(58 * rowBytes, 58 * rowBytes + one.data.length);
+    expect(middle.equals(one.data)).toBe(true);
+    const ranked = await draw('ranked.png', '--count', '5', '--rank-log-det');
+    const logDets = ranked.found['logDets'] as number[];
+    expect(logDets).toHaveLength(5);
+    expect(logDets).toEqual([...logDets].sort((a, b) => b - a));
+    const wrong = await runCli('sample', ...cpu, '--run', run('whole'), '--guidance', 'resample');
+    expectPlainError(wrong, '--guidance resample is unknown; did you mean "resampling"?');
+  });
+
   it('exports weights alone, which evaluate and do not train on', async () => {
     const weights = join(folder, 'weights.safetensors');
     await runCliWell('export', '--run', run('whole'), '--out', weights);
