@@ -3,7 +3,7 @@
  *    npx tsx examples/3-flow.ts
  */
 import { valueAndGrad } from '@farmer/autograd';
-import { AdamW, Init } from '@farmer/nn';
+import { AdamW, cosine, Init } from '@farmer/nn';
 import {
   map,
   mean,
@@ -82,8 +82,10 @@ const named = new Map(
   ),
 );
 const optimiser = new AdamW(named, { weightDecay: 0, clipNorm: 1 });
-for (let step = 0; step < 300; step++) {
-  optimiser.setStep(3e-3, step + 1);
+const steps = 800;
+const rate = cosine({ peak: 4e-3, final: 1e-5, warmup: 20, total: steps });
+for (let step = 0; step < steps; step++) {
+  optimiser.setStep(rate(step), step + 1);
   scope(() => {
     const x = twoMoons(256, step);
     const loss = () => map('-l', { l: mean(logLikelihood(x)) });

@@ -7,13 +7,21 @@ import { describeOnDevices } from '../support/devices.ts';
 
 const IMAGES = 1000;
 
+// Fashion-MNIST comes with a Debian package, which continuous integration installs and a user may lack.
+const bars: [string, number][] = [['mnist', 0.99]];
+if (process.env.CI || (await isPresent('fashion-mnist'))) bars.push(['fashion-mnist', 0.91]);
+
+async function isPresent(data: string): Promise<boolean> {
+  return loadDataset(data, 'test').then(
+    () => true,
+    () => false,
+  );
+}
+
 describeOnDevices(
   'the classifiers that come with the project',
   () => {
-    test.each([
-      ['mnist', 0.99],
-      ['fashion-mnist', 0.91],
-    ])('name the classes of %s as well as their files say', async (data, least) => {
+    test.each(bars)('name the classes of %s as well as their files say', async (data, least) => {
       const { classifier, info } = await readClassifier(resolveClassifier(undefined, data));
       expect(info).toMatchObject({ data, testImages: 10_000 });
       expect(info.testAccuracy).toBeGreaterThanOrEqual(least);
