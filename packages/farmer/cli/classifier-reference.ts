@@ -13,7 +13,7 @@ export async function readReference(
   output: Output,
 ): Promise<Reference> {
   const count = Math.min(training.count, Math.max(samples, wanted));
-  const chosen = drawImages(training, count);
+  const chosen = drawImages(training, count, '--reference');
   const classified = await classifyImages(classifier, chosen.images, {
     onProgress: (done) => output.status(`read features of ${done} of ${count} training images`),
   });

@@ -9,7 +9,7 @@ import { loadDataset } from './data/load-dataset.ts';
 export interface TrainingData {
   /** A dataset's name, or a folder's path. */
   readonly data: string;
-  /** Use this many images only, spread evenly; all when absent. */
+  /** Use this many images only, drawn at random; all when absent. */
   readonly trainImages?: number | undefined;
 }
 
@@ -18,7 +18,7 @@ export async function loadTrainingData(
   size?: FolderOptions['size'],
 ): Promise<ImageDataset> {
   const dataset = await loadSplit(data, 'train', size);
-  return trainImages === undefined ? dataset : thin(dataset, trainImages, '--train-images');
+  return trainImages === undefined ? dataset : drawImages(dataset, trainImages, '--train-images');
 }
 
 /** @param size that a folder's images are scaled to */
@@ -31,25 +31,17 @@ export function loadSplit(
 }
 
 /**
- * `count` images spread evenly over a dataset, since many are sorted by class or by difficulty.
+ * `count` images drawn at random, the same ones each time. The first ones may be of one class, and evenly spread ones of
+ * one kind: MNIST's training images come from its two sources of writers by turns.
  * @param option names the limit in errors
  */
-export function thin(dataset: ImageDataset, count: number, option: string): ImageDataset {
+export function drawImages(dataset: ImageDataset, count: number, option: string): ImageDataset {
   if (count > dataset.count) {
     throw new Error(
       `${option} ${count} is more than the ${dataset.count} images of "${dataset.name}"`,
     );
   }
   if (count === dataset.count) return dataset;
-  const indices = Array.from({ length: count }, (_, i) => Math.floor((i * dataset.count) / count));
-  return subset(dataset, indices);
-}
-
-/**
- * `count` images drawn at random, the same ones each time. Evenly spread ones would be of one kind: MNIST's training
- * images come from its two sources of writers by turns, and those at even places are thinner.
- */
-export function drawImages(dataset: ImageDataset, count: number): ImageDataset {
   const order = philoxPermutation(dataset.count, 0, 0);
   return subset(dataset, order.subarray(0, count).sort());
 }

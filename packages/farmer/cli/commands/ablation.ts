@@ -17,7 +17,7 @@ import { withDevice } from '../device.ts';
 import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { resolveRun, type RunConfig } from '../run-config.ts';
-import { loadSplit, thin } from '../training-data.ts';
+import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
 
 interface AblationOptions extends CommonOptions {
@@ -128,7 +128,7 @@ async function prepareYardstick(
   const { classifier } = await readClassifier(path);
   checkFit(classifier, dataset, path);
   const whole = await loadSplit(data, 'test', dataset);
-  const test = testImages === undefined ? whole : thin(whole, testImages, '--test-images');
+  const test = testImages === undefined ? whole : drawImages(whole, testImages, '--test-images');
   const hash = createHash('sha256')
     .update(await readFile(path))
     .digest('hex')

@@ -17,7 +17,7 @@ import { formatDuration, Progress } from '../progress.ts';
 import { withStepCount } from '../run-config.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
 import { measureStep, stepsWithin } from '../time-budget.ts';
-import { fingerprint, loadSplit, thin } from '../training-data.ts';
+import { fingerprint, loadSplit, drawImages } from '../training-data.ts';
 import { runTraining } from '../training-loop.ts';
 
 interface DemoOptions extends CommonOptions {
@@ -144,15 +144,15 @@ async function writeWeights(demo: Demo, config: FarmerConfig, model: Farmer): Pr
   return path;
 }
 
-/** Evaluates as many test images as the time left allows, spread evenly; 1,000 at least. */
+/** Evaluates as many test images as the time left allows, drawn at random; 1,000 at least. */
 async function score(demo: Demo, model: Farmer) {
   const { options, output, clock, training, test, histogram } = demo;
   const settings = { batch: SCORING_BATCH, seed: options.seed };
   const start = clock.elapsed;
-  await evaluate(model, histogram, thin(test, SCORING_BATCH, 'test images'), settings);
+  await evaluate(model, histogram, drawImages(test, SCORING_BATCH, 'test images'), settings);
   const perImage = (clock.elapsed - start) / SCORING_BATCH;
   const fit = Math.floor((0.9 * clock.left) / perImage / 1000) * 1000;
-  const dataset = thin(test, Math.min(test.count, Math.max(1000, fit)), 'test images');
+  const dataset = drawImages(test, Math.min(test.count, Math.max(1000, fit)), 'test images');
   const evaluation = await evaluate(model, histogram, dataset, {
     ...settings,
     onProgress: (done) => output.status(`scored ${done} of ${dataset.count} test images`),

@@ -17,7 +17,7 @@ import { checkDataset } from '../run-config.ts';
 import { RunFolder } from '../run-folder.ts';
 import type { FolderRunOptions } from '../run-in-folder.ts';
 import { loadTrainedModel, type TrainedModel } from '../trained-model.ts';
-import { loadSplit, loadTrainingData, thin } from '../training-data.ts';
+import { loadSplit, loadTrainingData, drawImages } from '../training-data.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
 interface DistillOptions extends CommonOptions, ModelOptions, FolderRunOptions {
@@ -90,7 +90,11 @@ async function runDistill(options: DistillOptions, isChosen: boolean): Promise<v
     const dataset = await distillationData(run, teacher);
     const { data, config } = teacher.checkpoint.run;
     const test = await loadSplit(data, 'test', config.model.image);
-    const testImages = thin(test, Math.min(options.compareImages, test.count), '--compare-images');
+    const testImages = drawImages(
+      test,
+      Math.min(options.compareImages, test.count),
+      '--compare-images',
+    );
     printRun(output, folder, run, dataset.name);
     await distillInFolder({ folder, run, teacher, dataset, testImages, device, output, options });
   });

@@ -9,7 +9,7 @@ import { createOutput } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { checkDataset } from '../run-config.ts';
 import { loadTrainedModel } from '../trained-model.ts';
-import { loadSplit, thin } from '../training-data.ts';
+import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
 interface EvalOptions extends CommonOptions, ModelOptions {
@@ -29,7 +29,7 @@ export function addEvalCommand(program: Command): void {
   )
     .option('--data <name|dir>', 'images to evaluate (default: the dataset of the training)')
     .addOption(new Option('--split <split>').choices(['test', 'train']).default('test'))
-    .option('--limit <n>', 'evaluate this many images, spread evenly', wholeNumber(1))
+    .option('--limit <n>', 'evaluate this many images, drawn at random', wholeNumber(1))
     .option('--draws <n>', 'draws of the dequantisation noise for each image', wholeNumber(1), 1)
     .option('--batch <n>', 'images at once', wholeNumber(1), 250)
     .option('--unconditional', "score under no class instead of each image's own");
@@ -48,7 +48,7 @@ async function runEval(options: EvalOptions): Promise<void> {
     const { data, config } = checkpoint.run;
     const whole = await loadSplit(options.data ?? data, split, config.model.image);
     checkDataset(config, whole);
-    const dataset = limit === undefined ? whole : thin(whole, limit, '--limit');
+    const dataset = limit === undefined ? whole : drawImages(whole, limit, '--limit');
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${data}`);
     notePadding(output, config.model);
     const start = performance.now();

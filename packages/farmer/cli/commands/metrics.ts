@@ -18,7 +18,7 @@ import {
   type SamplingCommandOptions,
 } from '../sampling-options.ts';
 import { loadTrainedModel } from '../trained-model.ts';
-import { loadSplit, thin } from '../training-data.ts';
+import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveCheckpoint, resolveClassifier } from '../weights.ts';
 
 interface MetricsOptions extends CommonOptions, ModelOptions, SamplingCommandOptions {
@@ -58,7 +58,11 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
   await withDevice(options, output, async () => {
     const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
     const { data, config } = checkpoint.run;
-    const test = thin(await loadSplit(data, 'test', config.model.image), samples, '--samples');
+    const test = drawImages(
+      await loadSplit(data, 'test', config.model.image),
+      samples,
+      '--samples',
+    );
     const classifierPath = resolveClassifier(options.classifier, data);
     const { classifier, info } = await readClassifier(classifierPath);
     checkFit(classifier, trainingData, classifierPath);

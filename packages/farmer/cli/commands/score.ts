@@ -11,7 +11,7 @@ import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { scoreFile, type FileScore } from '../score-files.ts';
 import { loadTrainedModel, type TrainedModel } from '../trained-model.ts';
-import { loadSplit, thin } from '../training-data.ts';
+import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
 interface ScoreOptions extends CommonOptions, ModelOptions {
@@ -40,7 +40,7 @@ export function addScoreCommand(program: Command): void {
     .option('--maps <dir>', "draw each file's bits token by token into this folder")
     .option('--compare <name|dir>', 'instead of files: a dataset that the model was not trained on')
     .option('--data <name|dir>', "what to compare it with (default: the training's dataset)")
-    .option('--limit <n>', 'test images of each dataset, spread evenly', wholeNumber(1), 1000)
+    .option('--limit <n>', 'test images of each dataset, drawn at random', wholeNumber(1), 1000)
     .option('--out <file>', 'draw both histograms to this .png or .svg');
   withCommonOptions(command, [
     'farmer score --checkpoint tiny seven.png --class 7 --maps maps',
@@ -104,7 +104,7 @@ async function compareSets(
   const score = async (data: string) => {
     const whole = await loadSplit(data, 'test', model.config.image);
     checkShape(whole, model.config.image);
-    const set = thin(whole, Math.min(limit, whole.count), '--limit');
+    const set = drawImages(whole, Math.min(limit, whole.count), '--limit');
     const onProgress = (done: number) =>
       output.status(`scored ${done} of ${set.count} images of "${set.name}"`);
     return scoreSet(model, histogram, set, { seed, onProgress });
