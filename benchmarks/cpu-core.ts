@@ -5,7 +5,7 @@
  */
 import { Bench } from 'tinybench';
 import { loopNest } from '../packages/tensor/src/broadcast.ts';
-import { CommandList } from '../packages/tensor/src/cpu/command-list.ts';
+import { CommandList, floatWord } from '../packages/tensor/src/cpu/command-list.ts';
 import type { KernelPlan } from '../packages/tensor/src/cpu/kernel.ts';
 import { planMatmul } from '../packages/tensor/src/cpu/matmul/plan.ts';
 import { planPointwise } from '../packages/tensor/src/cpu/pointwise/plan.ts';
@@ -87,6 +87,28 @@ function overheadCase(pool: ThreadPool, taskCount: number): Case {
   return { name: `empty command, ${taskCount} tasks`, plans, amount: 1e-3, unit: 'M commands/s' };
 }
 
+/** The ceiling of 128-bit SIMD: chains of multiply-adds in registers, independent of each other and of memory. */
+function ceilingCase(pool: ThreadPool): Case {
+  const [chains, rounds, taskCount] = [12, 100_000, 8];
+  const build = (): ModuleBuilder => {
+    const module = new ModuleBuilder();
+    module.kernel((f, args, task) => {
+      const factor = f.let(f.splat(args, 4));
+      const sums = Array.from({ length: chains }, () => f.let(f.splat(args, 8)));
+      f.loop(0, f.let(f.i32(args)), 1, () => {
+        for (const sum of sums) f.set(sum, sum.madd(factor, factor));
+      });
+      const total = sums.reduce((a, b) => a.add(b));
+      f.store(f.let(f.i32(args, 12).add(task.shl(4))), total);
+    });
+    return module;
+  };
+  const words = [rounds, floatWord(0.5), floatWord(1), pool.memory.allocate(16 * taskCount)];
+  const plans = [{ key: 'ceiling', build, words, taskCount }];
+  const amount = (8 * chains * rounds * taskCount) / 1e9;
+  return { name: 'multiply-add in registers', plans, amount, unit: 'GFLOP/s' };
+}
+
 /** A block of `size` floats in [-2, 2). */
 function noise(pool: ThreadPool, size: number): number {
   const pointer = pool.memory.allocate(4 * size);
@@ -98,6 +120,7 @@ function noise(pool: ThreadPool, size: number): number {
 async function measure(threads: number): Promise<void> {
   const pool = new ThreadPool({ threads, spawn: spawnNodeWorker });
   const cases = [
+    ceilingCase(pool),
     ...matmulShapes.map((shape) => matmulCase(pool, shape)),
     pointwiseCase(pool, 'copy', 'x', 1 << 20),
     pointwiseCase(pool, 'exp', 'exp(x)', 1 << 20),
