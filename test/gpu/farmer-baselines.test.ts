@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { gradCheck } from '@farmer/autograd';
-import { RandomStream, scope, tensor, type Tensor } from '@farmer/tensor';
+import { RandomStream, scope, tensor } from '@farmer/tensor';
 import {
   dimensions,
   Farmer,
@@ -16,7 +16,7 @@ import {
 } from 'farmer';
 import { mismatch, uniformSource } from '../support/conformance.ts';
 import { describeOnDevices } from '../support/devices.ts';
-import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
+import { normals, randomizeParameters, read, tinyConfig } from '../support/farmer.ts';
 
 const { tokens, channels, informative, values: pixels } = dimensions(tinyConfig);
 const imageShape = [4, 6, 1];
@@ -36,13 +36,6 @@ function randomModel(overrides: Partial<ModelConfig>): Farmer {
   const model = new Farmer({ ...tinyConfig, ...overrides }, 1);
   randomizeParameters(model, 21);
   return model;
-}
-
-async function read(body: () => Tensor): Promise<Float32Array> {
-  const result = scope(body);
-  const data = (await result.data()) as Float32Array;
-  result.dispose();
-  return data;
 }
 
 /** ∫ p over a cube around 0, by the midpoint rule. */

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { Init, type Module } from '@farmer/nn';
-import { scope, tensor, type Tensor } from '@farmer/tensor';
+import { tensor, type Tensor } from '@farmer/tensor';
 import { dimensions, Farmer, Flow, FlowBlock, JetBlock, type InvertibleMap } from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
-import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
+import { normals, randomizeParameters, read, tinyConfig } from '../support/farmer.ts';
 import { logAbsDeterminant, numericJacobian } from '../support/linear-algebra.ts';
 
 const { tokens, channels } = dimensions(tinyConfig);
@@ -53,13 +53,6 @@ function reshapeTo(x: Tensor, shape: readonly number[]): Tensor {
   );
 }
 
-async function values(body: () => Tensor): Promise<Float32Array> {
-  const result = scope(body);
-  const data = (await result.data()) as Float32Array;
-  result.dispose();
-  return data;
-}
-
 describeOnDevices('invertible maps', () => {
   for (const [name, make] of Object.entries(maps)) {
     const n = tokens * channels;
@@ -74,9 +67,7 @@ describeOnDevices('invertible maps', () => {
       // Ordinary values, and outliers.
       for (const spread of [1, 20]) {
         const x = normals(5, 3 * n).map((value) => spread * value);
-        const back = await values(() =>
-          map.inverse(map.forward(tensor(x, [3, tokens, channels])).z),
-        );
+        const back = await read(() => map.inverse(map.forward(tensor(x, [3, tokens, channels])).z));
         const error = Math.max(...back.map((value, i) => Math.abs(value - x[i]!)));
         expect(error).toBeLessThan(2e-4 * spread);
       }
@@ -86,10 +77,10 @@ describeOnDevices('invertible maps', () => {
       const map = prepare();
       const x = normals(6, n);
       const jacobian = await numericJacobian(
-        (points, count) => values(() => map.forward(tensor(points, [count, tokens, channels])).z),
+        (points, count) => read(() => map.forward(tensor(points, [count, tokens, channels])).z),
         x,
       );
-      const [logDet] = await values(() => map.forward(tensor(x, [1, tokens, channels])).logDet);
+      const [logDet] = await read(() => map.forward(tensor(x, [1, tokens, channels])).logDet);
       expect(Math.abs(logDet!)).toBeGreaterThan(0.1);
       expect(Math.abs(logDet! - logAbsDeterminant(jacobian, n))).toBeLessThan(0.01);
     });
@@ -101,7 +92,7 @@ describeOnDevices('invertible maps', () => {
       randomizeParameters(map, 8);
       const x = normals(9, tokens * channels);
       const forward = (input: Float32Array) =>
-        values(() => map.forward(tensor(input, [1, tokens, channels])).z);
+        read(() => map.forward(tensor(input, [1, tokens, channels])).z);
       const before = await forward(x);
       for (let j = 0; j < tokens; j++) {
         const moved = x.slice();
@@ -125,7 +116,7 @@ describeOnDevices('invertible maps', () => {
       /** Which channels of which token change when one value of token 2 does. */
       const changes = async (map: InvertibleMap, channel: number) => {
         const forward = (input: Float32Array) =>
-          values(() => map.forward(tensor(input, [1, tokens, d])).z);
+          read(() => map.forward(tensor(input, [1, tokens, d])).z);
         const moved = x.slice();
         moved[2 * d + channel]! += 1;
         const [before, after] = [await forward(x), await forward(moved)];
@@ -160,8 +151,8 @@ describeOnDevices('invertible maps', () => {
     test(`the ${kind} flow starts as the identity with log-det 0`, async () => {
       const flow = new Flow(new Init(4), config);
       const x = normals(10, tokens * channels);
-      expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).z)).toEqual(x);
-      expect(await values(() => flow.forward(tensor(x, [1, tokens, channels])).logDet)).toEqual(
+      expect(await read(() => flow.forward(tensor(x, [1, tokens, channels])).z)).toEqual(x);
+      expect(await read(() => flow.forward(tensor(x, [1, tokens, channels])).logDet)).toEqual(
         new Float32Array(1),
       );
     });

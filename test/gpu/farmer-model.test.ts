@@ -4,7 +4,7 @@ import { createKeyValueCache } from '@farmer/nn';
 import { map, reshape, scope, slice, stack, sum, tensor, type Tensor } from '@farmer/tensor';
 import { dimensions, Farmer, negativeLogLikelihood, totalLogLikelihood } from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
-import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
+import { normals, randomizeParameters, read, tinyConfig } from '../support/farmer.ts';
 import { mismatch, uniformSource } from '../support/conformance.ts';
 
 const { tokens, channels, informative, values: pixels } = dimensions(tinyConfig);
@@ -14,13 +14,6 @@ function randomModel(overrides: Partial<typeof tinyConfig> = {}): Farmer {
   const model = new Farmer({ ...tinyConfig, ...overrides }, 1);
   randomizeParameters(model, 11);
   return model;
-}
-
-async function read(body: () => Tensor): Promise<Float32Array> {
-  const result = scope(body);
-  const data = (await result.data()) as Float32Array;
-  result.dispose();
-  return data;
 }
 
 describeOnDevices('the model', () => {

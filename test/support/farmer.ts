@@ -1,4 +1,4 @@
-import { philoxNormals } from '@farmer/tensor';
+import { philoxNormals, scope, type Tensor } from '@farmer/tensor';
 import type { Module } from '@farmer/nn';
 import type { ModelConfig } from 'farmer';
 
@@ -37,4 +37,12 @@ export function randomizeParameters(module: Module, seed: number, scale = 0.3): 
 /** Standard normal values for a test input. */
 export function normals(seed: number, count: number): Float32Array {
   return Float32Array.from(philoxNormals(seed, 1, 0, count));
+}
+
+/** The values of the tensor that a scope returns, which is then freed. */
+export async function read(body: () => Tensor): Promise<Float32Array> {
+  const result = scope(body);
+  const data = (await result.data()) as Float32Array;
+  result.dispose();
+  return data;
 }
