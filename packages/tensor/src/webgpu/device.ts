@@ -4,15 +4,21 @@ import { Tensor } from '../tensor.ts';
 import { BufferPool, type GpuStorage } from './buffer-pool.ts';
 import type { Kernel, KernelRun, WebGpuCapabilities } from './kernel.ts';
 import { PipelineCache, type Pipeline } from './pipelines.ts';
+import { Profiler, type DispatchTime } from './profiler.ts';
 import { UniformArena } from './uniform-arena.ts';
 
 interface Command {
-  readonly pipeline: GPUComputePipeline;
+  readonly pipeline: Pipeline;
   readonly bindGroup: GPUBindGroup;
   /** Dynamic offset of the parameters; empty without parameters. */
   readonly offsets: readonly number[];
   readonly workgroups: readonly [number, number, number];
   readonly storages: readonly GpuStorage[];
+}
+
+/** A captured graph that knows the kernel of each of its commands. */
+export interface WebGpuGraph extends Graph {
+  readonly kernels: readonly Kernel[];
 }
 
 const maxCachedBindGroups = 16384;
@@ -34,6 +40,7 @@ export class WebGpuDevice implements Device {
   #pass: GPUComputePassEncoder | undefined;
   #batch = 0;
   #recording: Command[] | undefined;
+  #profiler: Profiler | undefined;
   #error: Error | undefined;
   #submits = 0;
 
@@ -126,7 +133,7 @@ export class WebGpuDevice implements Device {
     for (const storage of temporaries) this.release(storage);
   }
 
-  capture(body: () => void): Graph {
+  capture(body: () => void): WebGpuGraph {
     if (this.#recording) throw new Error('capture: captures do not nest');
     const commands: Command[] = (this.#recording = []);
     const isolated = this.#pool.isolate();
@@ -139,6 +146,7 @@ export class WebGpuDevice implements Device {
     }
     return {
       commandCount: commands.length,
+      kernels: commands.map(({ pipeline }) => pipeline.kernel),
       replay: () => commands.forEach((command) => this.#encode(command)),
       dispose: () => {
         for (const storage of owned) this.#pool.release(storage);
@@ -162,6 +170,24 @@ export class WebGpuDevice implements Device {
     this.flush();
     await this.gpu.queue.onSubmittedWorkDone();
     if (this.#error) throw this.#error;
+  }
+
+  /**
+   * GPU time of each dispatch that `body` issues, in their order. Each has a pass of its own, so that the whole
+   * takes a little longer than without.
+   * @throws where the adapter has no timestamps
+   */
+  async profile(body: () => void): Promise<DispatchTime[]> {
+    this.flush();
+    const profiler = (this.#profiler = new Profiler(this.gpu));
+    try {
+      body();
+    } finally {
+      this.#endPass();
+      this.#profiler = undefined;
+    }
+    this.flush();
+    return profiler.read();
   }
 
   memory(): MemoryReport {
@@ -192,7 +218,7 @@ export class WebGpuDevice implements Device {
     const pipeline = this.#pipelines.get(kernel);
     const place = uniforms.length ? this.#placeUniforms(kernel, uniforms) : undefined;
     const command: Command = {
-      pipeline: pipeline.pipeline,
+      pipeline,
       bindGroup: this.#bindGroup(pipeline, buffers, place?.page),
       offsets: place ? [place.offset] : [],
       workgroups: [x, y, z],
@@ -207,8 +233,13 @@ export class WebGpuDevice implements Device {
   #encode({ pipeline, bindGroup, offsets, workgroups, storages }: Command): void {
     for (const storage of storages) storage.lastBatch = this.#batch;
     this.#encoder ??= this.gpu.createCommandEncoder();
+    if (this.#profiler) {
+      this.#endPass();
+      const timestampWrites = this.#profiler.next(pipeline.kernel);
+      this.#pass = this.#encoder.beginComputePass({ timestampWrites });
+    }
     this.#pass ??= this.#encoder.beginComputePass();
-    this.#pass.setPipeline(pipeline);
+    this.#pass.setPipeline(pipeline.pipeline);
     this.#pass.setBindGroup(0, bindGroup, offsets);
     this.#pass.dispatchWorkgroups(...workgroups);
   }
