@@ -24,6 +24,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
       {

@@ -80,6 +80,18 @@ describe('distillation by the command line', () => {
     expect(refused.stderr).toContain('is a student of other weights than these');
   });
 
+  it('measures samples of model and student from the same latents', async () => {
+    const { stdout } = await runCliWell(
+      ...['metrics', ...cpu, '--json', '--run', path('teacher'), '--student', student('whole')],
+      ...['--samples', '20', '--reference', '200'],
+    );
+    type Figures = Record<string, number>;
+    const figures = JSON.parse(stdout) as { samples: Figures; student: Figures };
+    expect(figures.student['frechetDistance']).toBeGreaterThan(0);
+    expect(figures.student).not.toEqual(figures.samples);
+    expect(Object.keys(figures.student)).toEqual(Object.keys(figures.samples));
+  });
+
   it('refuses a folder with the student of another run', async () => {
     const other = await runCli(...distil('whole'), '--attention', 'causal');
     expect(other.code).toBe(1);

@@ -1,4 +1,8 @@
 import type { Command } from 'commander';
+import type { Farmer } from '../src/model.ts';
+import type { StudentFlow } from '../src/student-flow.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { loadStudent, weightsHash } from './student-checkpoint.ts';
 import { shippedWeights } from './weights.ts';
 
 /** Which trained model a command uses. */
@@ -13,4 +17,27 @@ export function withModelOptions(command: Command): Command {
   return command
     .option('--checkpoint <file>', `a checkpoint or weights file${shipped}`)
     .option('--run <dir>', 'the folder of a training run');
+}
+
+/** A student that inverts the model's flow. */
+export interface StudentOption {
+  readonly student?: string;
+}
+
+/** @param use what the command does with the student */
+export function withStudentOption(command: Command, use: string): Command {
+  return command.option(
+    '--student <file>',
+    `a student of the model's flow, from \`farmer distill\`: ${use}`,
+  );
+}
+
+/** Loads the student that the command line names, if it does. @throws Error for one of another model */
+export async function studentOf(
+  { student }: StudentOption,
+  model: Farmer,
+  checkpoint: Checkpoint,
+): Promise<StudentFlow | undefined> {
+  if (student === undefined) return undefined;
+  return loadStudent(student, model, weightsHash(checkpoint.model));
 }

@@ -2,13 +2,20 @@ import type { Command } from 'commander';
 import type { Classifier } from '../../src/classifier.ts';
 import { classifyImages } from '../../src/classifier-training.ts';
 import { imageSize, type ImageDataset } from '../../src/data/image-dataset.ts';
+import type { StudentFlow } from '../../src/student-flow.ts';
 import { memorisation, nearestTrainingImages } from '../../src/metrics/memorisation.ts';
 import { measureSamples, type Reference } from '../../src/metrics/sample-metrics.ts';
 import { readClassifier } from '../classifier-file.ts';
 import { withDevice } from '../device.ts';
 import { checkFit, readReference } from '../classifier-reference.ts';
 import { printMetrics } from '../metrics-report.ts';
-import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import {
+  studentOf,
+  withModelOptions,
+  withStudentOption,
+  type ModelOptions,
+  type StudentOption,
+} from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { drawSamples } from '../sample-grid.ts';
@@ -21,7 +28,8 @@ import { loadTrainedModel } from '../trained-model.ts';
 import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveCheckpoint, resolveClassifier } from '../weights.ts';
 
-interface MetricsOptions extends CommonOptions, ModelOptions, SamplingCommandOptions {
+interface MetricsOptions
+  extends CommonOptions, ModelOptions, StudentOption, SamplingCommandOptions {
   readonly classifier?: string;
   readonly samples: number;
   readonly reference: number;
@@ -29,12 +37,15 @@ interface MetricsOptions extends CommonOptions, ModelOptions, SamplingCommandOpt
 
 export function addMetricsCommand(program: Command): void {
   const command = withSamplingOptions(
-    withModelOptions(
-      program
-        .command('metrics')
-        .description(
-          'Draw images of all classes and measure quality, coverage and memorisation, beside the same figures of test images.',
-        ),
+    withStudentOption(
+      withModelOptions(
+        program
+          .command('metrics')
+          .description(
+            'Draw images of all classes and measure quality, coverage and memorisation, beside the same figures of test images.',
+          ),
+      ),
+      'draw the same latents with it too, and measure both',
     )
       .option('--classifier <file>', "a classifier's file (default: the one for the model's data)")
       .option('--samples <n>', 'images to draw, as many of each class', wholeNumber(10), 1000)
@@ -48,6 +59,7 @@ export function addMetricsCommand(program: Command): void {
   withCommonOptions(command, [
     'farmer metrics --checkpoint tiny',
     'farmer metrics --run runs/tiny-mnist-0 --samples 5000 --scale 0.9 --json',
+    'farmer metrics --checkpoint tiny --student runs/student-mnist-tiny-0/checkpoint.safetensors',
   ]).action((options: MetricsOptions) => runMetrics(options));
 }
 
@@ -72,23 +84,31 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
     );
     const start = performance.now();
     const labels = Array.from({ length: samples }, (_, i) => i % trainingData.classes);
-    const images = await drawSamples(model, histogram, {
-      ...{ labels, seed, options: samplingOptions(options) },
-      onProgress: (done) => output.status(`drew ${done} of ${samples}`),
-    });
+    const draw = (student?: StudentFlow) =>
+      drawSamples(model, histogram, {
+        ...{ labels, seed, student, options: samplingOptions(options) },
+        onProgress: (done) => output.status(`drew ${done} of ${samples}`),
+      });
+    const student = await studentOf(options, model, checkpoint);
+    const images = await draw();
+    const studentImages = student && (await draw(student));
     const reference = await readReference(classifier, trainingData, options, output);
     const measure = (set: Uint8Array, classes: ArrayLike<number>) =>
       measureSet(classifier, set, classes, reference, trainingData);
     output.status('measuring samples');
     const generated = await measure(images, labels);
+    const byStudent = studentImages && (await measure(studentImages, labels));
     output.status('measuring test images');
     const floor = await measure(test.images, test.labels);
     const near = memorisation(generated.distances, floor.distances);
-    printMetrics(output, { generated: generated.metrics, test: floor.metrics, near, samples });
+    printMetrics(output, {
+      ...{ generated: generated.metrics, test: floor.metrics, near, samples },
+      ...(byStudent ? { student: byStudent.metrics } : {}),
+    });
     output.result({
       ...{ command: 'metrics', checkpoint: path, step: checkpoint.step },
       ...{ classifier: classifierPath, images: samples, samples: generated.metrics },
-      ...{ test: floor.metrics, memorisation: near },
+      ...{ test: floor.metrics, memorisation: near, student: byStudent?.metrics },
       seconds: (performance.now() - start) / 1000,
     });
   });

@@ -1,7 +1,13 @@
 import type { Command } from 'commander';
 import { parseClass } from '../class-option.ts';
 import { withDevice } from '../device.ts';
-import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import {
+  studentOf,
+  withModelOptions,
+  withStudentOption,
+  type ModelOptions,
+  type StudentOption,
+} from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
@@ -11,32 +17,29 @@ import {
   withSamplingOptions,
   type SamplingCommandOptions,
 } from '../sampling-options.ts';
-import { loadStudent, weightsHash } from '../student-checkpoint.ts';
 import { loadTrainedModel } from '../trained-model.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
-interface SampleOptions extends CommonOptions, ModelOptions, SamplingCommandOptions {
+interface SampleOptions extends CommonOptions, ModelOptions, StudentOption, SamplingCommandOptions {
   readonly class?: string;
   readonly count?: number;
   readonly columns?: number;
-  readonly student?: string;
   readonly rankLogDet?: boolean;
   readonly out: string;
 }
 
 export function addSampleCommand(program: Command): void {
-  const command = withModelOptions(
-    program
-      .command('sample')
-      .description('Draw images from a trained model and write them as one PNG grid.'),
+  const command = withStudentOption(
+    withModelOptions(
+      program
+        .command('sample')
+        .description('Draw images from a trained model and write them as one PNG grid.'),
+    ),
+    'draw with its inverse',
   )
     .option('--class <name>', 'one class, by number or name, or "none" (default: a row of each)')
     .option('--count <n>', 'images of each class (default: 8, or 16 of one class)', wholeNumber(1))
     .option('--columns <n>', 'images a row (default: one row a class)', wholeNumber(1))
-    .option(
-      '--student <file>',
-      "a student of the model's flow, from `farmer distill`, to invert it",
-    )
     .option(
       '--rank-log-det',
       "put each class's images from the largest log-determinant of the flow to the smallest",
@@ -60,10 +63,7 @@ async function runSample(options: SampleOptions): Promise<void> {
     const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
     const { labels, columns } = layOut(options, trainingData.classNames);
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${checkpoint.run.data}`);
-    const student =
-      options.student === undefined
-        ? undefined
-        : await loadStudent(options.student, model, weightsHash(checkpoint.model));
+    const student = await studentOf(options, model, checkpoint);
     const start = performance.now();
     const dial = samplingDial(options);
     const total = labels.length * dial.length;
