@@ -1,7 +1,6 @@
 import {
   affineFlow,
   cacheWrite,
-  map,
   scope,
   slice,
   sum,
@@ -9,19 +8,13 @@ import {
   zeros,
   type Tensor,
 } from '@farmer/tensor';
-import { LayerNorm, Linear, Module, Transformer, createKeyValueCache, type Init } from '@farmer/nn';
+import { createKeyValueCache, type Init } from '@farmer/nn';
+import { AffinePredictor, invertAffine, type AffinePredictorOptions } from './affine-predictor.ts';
 import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
-import { permuteTokens, permuteTokenValues, type Direction } from './permutation.ts';
+import { permuteTokens, permuteTokenValues } from './permutation.ts';
 import { advance, repeatStep, rowAt, type DecodingOptions } from './repeat-step.ts';
 
-export interface FlowBlockOptions {
-  readonly tokens: number;
-  readonly channels: number;
-  readonly layers: number;
-  readonly width: number;
-  readonly heads: number;
-  readonly direction: Direction;
-}
+export type FlowBlockOptions = Omit<AffinePredictorOptions, 'outputs'>;
 
 /**
  * One autoregressive affine map (eq. 8-10). With tokens in reading order, a causal Transformer predicts shift μ and
@@ -29,25 +22,9 @@ export interface FlowBlockOptions {
  *
  *     z_i = (x_i − μ(x_<i)) · exp(−a(x_<i)),   log|det| = −Σ_i Σ_j a_ij
  */
-export class FlowBlock extends Module implements TokenwiseMap {
-  readonly direction: Direction;
-  readonly inputProjection: Linear;
-  /** [N, width], tied to image location whatever the direction. */
-  readonly position: Tensor;
-  readonly transformer: Transformer;
-  readonly outputNorm: LayerNorm;
-  /** To [μ, a]; starts at zero, so that the block starts as the identity. */
-  readonly outputProjection: Linear;
-
+export class FlowBlock extends AffinePredictor implements TokenwiseMap {
   constructor(init: Init, options: FlowBlockOptions) {
-    super();
-    const { tokens, channels, width } = options;
-    this.direction = options.direction;
-    this.inputProjection = new Linear(init, channels, width);
-    this.position = init.normal([tokens, width], 0.02);
-    this.transformer = new Transformer(init, options);
-    this.outputNorm = new LayerNorm(init, width);
-    this.outputProjection = new Linear(init, width, 2 * channels, { zero: true });
+    super(init, { ...options, outputs: 2 * options.channels }); // [μ, a]
   }
 
   /** x → z, all tokens at once. */
@@ -68,8 +45,7 @@ export class FlowBlock extends Module implements TokenwiseMap {
   /** z in image order, and the log-det of each token in reading order. */
   #read(x: Tensor): Mapped {
     const read = permuteTokens(x, this.direction); // [B, N, d]
-    const hidden = this.transformer.forward(this.#embed(read), { causal: true });
-    const { z, logDet } = affineFlow(read, this.#affineParameters(hidden));
+    const { z, logDet } = affineFlow(read, this.predict(read, { causal: true }));
     return { z: permuteTokens(z, this.direction), logDet };
   }
 
@@ -77,7 +53,7 @@ export class FlowBlock extends Module implements TokenwiseMap {
   inverse(z: Tensor, options: DecodingOptions = {}): Tensor {
     return scope(() => {
       const written = permuteTokens(z, this.direction);
-      const [batch, tokens, channels] = written.shape as [number, number, number];
+      const [batch, tokens] = written.shape as [number, number, number];
       const { blocks, width } = this.transformer;
       const caches = createKeyValueCache(batch, tokens, width, blocks.length);
       const position = tensor([0], [1], 'u32');
@@ -87,28 +63,13 @@ export class FlowBlock extends Module implements TokenwiseMap {
       const step = () => {
         const place = rowAt(places, position, 0); // [1, W]
         const token = rowAt(x, position, 1); // [B, 1, d]
-        const embedded = map('h + place', { h: this.inputProjection.forward(token), place });
-        const hidden = this.transformer.step(embedded, caches, position);
-        const affine = this.#affineParameters(hidden);
+        const hidden = this.transformer.step(this.embed(token, place), caches, position);
+        const affine = this.project(hidden);
         advance(position);
-        const next = map('z * exp(a) + mu', {
-          z: rowAt(written, position, 1),
-          a: slice(affine, { axis: 2, start: channels }),
-          mu: slice(affine, { axis: 2, end: channels }),
-        });
-        cacheWrite(x, next, position);
+        cacheWrite(x, invertAffine(rowAt(written, position, 1), affine), position);
       };
       repeatStep(tokens - 1, step, options);
       return permuteTokens(x, this.direction);
     });
-  }
-
-  #embed(tokens: Tensor): Tensor {
-    const place = permuteTokens(this.position, this.direction);
-    return map('h + place', { h: this.inputProjection.forward(tokens), place });
-  }
-
-  #affineParameters(hidden: Tensor): Tensor {
-    return this.outputProjection.forward(this.outputNorm.forward(hidden)); // [B, N, 2d]
   }
 }

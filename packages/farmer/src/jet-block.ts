@@ -9,18 +9,13 @@ import {
   tensor,
   type Tensor,
 } from '@farmer/tensor';
-import { LayerNorm, Linear, Module, Transformer, type Init } from '@farmer/nn';
+import type { Init } from '@farmer/nn';
+import { AffinePredictor, type AffinePredictorOptions } from './affine-predictor.ts';
 import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 import { couplingOrder } from './permutation.ts';
 
-export interface JetBlockOptions {
-  readonly tokens: number;
-  /** d ≥ 2 */
-  readonly channels: number;
-  readonly layers: number;
-  readonly width: number;
-  readonly heads: number;
-  /** t: which channels condition and which move depends on it. */
+export interface JetBlockOptions extends Omit<AffinePredictorOptions, 'outputs' | 'direction'> {
+  /** t: which of a token's channels condition and which move depends on it. There are 2 channels at least. */
   readonly index: number;
 }
 
@@ -32,14 +27,7 @@ export interface JetBlockOptions {
  *
  * The inverse is one pass over all tokens at once.
  */
-export class JetBlock extends Module implements TokenwiseMap {
-  readonly inputProjection: Linear;
-  /** [N, width] */
-  readonly position: Tensor;
-  readonly transformer: Transformer;
-  readonly outputNorm: LayerNorm;
-  /** To [μ, r]; starts at zero, so that the block starts as the identity. */
-  readonly outputProjection: Linear;
+export class JetBlock extends AffinePredictor implements TokenwiseMap {
   /** Channels of x₁ and of x₂. */
   readonly #sizes: readonly [number, number];
   /** i32 [d]: the channels in coupling order, x₁ first; and its inverse. */
@@ -47,19 +35,16 @@ export class JetBlock extends Module implements TokenwiseMap {
   readonly #inverseOrder: Tensor;
 
   constructor(init: Init, options: JetBlockOptions) {
-    super();
-    const { tokens, channels, width, index } = options;
+    const { channels, index } = options;
     const { order, fixed } = couplingOrder(channels, index);
-    this.#sizes = [fixed, channels - fixed];
+    const moved = channels - fixed;
+    // Reads x₁, and predicts [μ, r] of x₂.
+    super(init, { ...options, channels: fixed, outputs: 2 * moved, direction: 'forward' });
+    this.#sizes = [fixed, moved];
     const inverse = new Int32Array(channels);
     order.forEach((channel, place) => (inverse[channel] = place));
     this.#order = persist(tensor(order, [channels], 'i32', init.device));
     this.#inverseOrder = persist(tensor(inverse, [channels], 'i32', init.device));
-    this.inputProjection = new Linear(init, fixed, width);
-    this.position = init.normal([tokens, width], 0.02);
-    this.transformer = new Transformer(init, options);
-    this.outputNorm = new LayerNorm(init, width);
-    this.outputProjection = new Linear(init, width, 2 * (channels - fixed), { zero: true });
   }
 
   /** x [B, N, d] → z. */
@@ -108,10 +93,6 @@ export class JetBlock extends Module implements TokenwiseMap {
 
   /** μ and r of the moved half. */
   #affineParameters(fixed: Tensor): [Tensor, Tensor] {
-    const h = this.inputProjection.forward(fixed); // [B, N, W]
-    const embedded = map('h + place', { h, place: this.position });
-    const hidden = this.transformer.forward(embedded, { causal: false });
-    const affine = this.outputProjection.forward(this.outputNorm.forward(hidden));
-    return split(affine, 2, 2) as [Tensor, Tensor];
+    return split(this.predict(fixed, { causal: false }), 2, 2) as [Tensor, Tensor];
   }
 }

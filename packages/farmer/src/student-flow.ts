@@ -1,9 +1,10 @@
-import { assign, map, pad, scope, slice, type Tensor } from '@farmer/tensor';
-import { Init, LayerNorm, Linear, Module, Transformer } from '@farmer/nn';
+import { assign, pad, scope, slice, type Tensor } from '@farmer/tensor';
+import { Init, Module } from '@farmer/nn';
+import { AffinePredictor, invertAffine } from './affine-predictor.ts';
 import { dimensions, type ModelConfig } from './config.ts';
 import { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
 import type { Flow } from './flow.ts';
-import { flowDirection, permuteTokens, type Direction } from './permutation.ts';
+import { flowDirection, permuteTokens } from './permutation.ts';
 
 /**
  * What a token's shift and scale are predicted from. 'bidirectional' (section 3.5): all tokens of the block's output,
@@ -17,49 +18,26 @@ export type StudentAttention = 'bidirectional' | 'causal';
  *
  *     x_i = z_i · exp(a_i(z)) + μ_i(z);   the first token in reading order stays, as in the teacher
  */
-export class StudentBlock extends Module {
-  readonly direction: Direction;
+export class StudentBlock extends AffinePredictor {
   readonly attention: StudentAttention;
-  readonly inputProjection: Linear;
-  /** [N, width], tied to image location whatever the direction. */
-  readonly position: Tensor;
-  readonly transformer: Transformer;
-  readonly outputNorm: LayerNorm;
-  /** To [μ, a]. */
-  readonly outputProjection: Linear;
 
   constructor(init: Init, options: FlowBlockOptions, attention: StudentAttention) {
-    super();
-    const { tokens, channels, width } = options;
-    this.direction = options.direction;
+    super(init, { ...options, outputs: 2 * options.channels }); // [μ, a]
     this.attention = attention;
-    this.inputProjection = new Linear(init, channels, width);
-    this.position = init.normal([tokens, width], 0.02);
-    this.transformer = new Transformer(init, options);
-    this.outputNorm = new LayerNorm(init, width);
-    this.outputProjection = new Linear(init, width, 2 * channels, { zero: true });
   }
 
   /** z → x, all tokens at once; [B, N, d] both. */
   inverse(z: Tensor): Tensor {
     return scope(() => {
       const written = permuteTokens(z, this.direction);
-      const channels = written.shape[2]!;
-      const affine = this.#affineParameters(written);
-      const shift = slice(affine, { axis: 2, start: 0, end: channels });
-      const logScale = slice(affine, { axis: 2, start: channels, end: 2 * channels });
-      const x = map('z * exp(a) + mu', { z: written, a: logScale, mu: shift });
-      return permuteTokens(x, this.direction);
+      return permuteTokens(invertAffine(written, this.#affineParameters(written)), this.direction);
     });
   }
 
   /** [μ, a] of each token, [B, N, 2d]; zero, the identity, for the first. */
   #affineParameters(tokens: Tensor): Tensor {
     const causal = this.attention === 'causal';
-    const place = permuteTokens(this.position, this.direction);
-    const embedded = map('h + place', { h: this.inputProjection.forward(tokens), place });
-    const hidden = this.transformer.forward(embedded, { causal });
-    const predicted = this.outputProjection.forward(this.outputNorm.forward(hidden));
+    const predicted = this.predict(tokens, { causal });
     const count = predicted.shape[1]!;
     // Shifted by one, position i speaks of token i + 1; else each of itself.
     const [start, end] = causal ? [0, count - 1] : [1, count];
