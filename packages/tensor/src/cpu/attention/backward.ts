@@ -4,7 +4,7 @@ import { bytesPerElement } from '../../dtype.ts';
 import type { Tensor } from '../../tensor.ts';
 import { pointerOf, type CpuKernel } from '../kernel.ts';
 import { exp } from '../math.ts';
-import { packRows } from '../matmul/packing.ts';
+import { transposeMatrix } from '../matmul/packing.ts';
 import { reduceMiddleAxis } from '../reduce.ts';
 import { F32x4, I32, ModuleBuilder, type FunctionBuilder } from '../wasm/index.ts';
 import {
@@ -86,7 +86,7 @@ interface Products {
 
 function backwardModule(): ModuleBuilder {
   const module = new ModuleBuilder();
-  const pack = packRows(module);
+  const transpose = transposeMatrix(module);
   const products: Products = {
     panel: tileProduct(module, { a: 'rows', b: 'panel' }),
     rows: tileProduct(module, { a: 'rows', b: 'rows' }),
@@ -97,8 +97,8 @@ function backwardModule(): ModuleBuilder {
     const at = locate(f, unit, own);
     const count = unit.visible(unit.end);
     const rows = { step: rowStep, count, size: w.size };
-    packPanels(f, pack, { ...rows, from: at.k }, at.keyPanels);
-    packPanels(f, pack, { ...rows, from: at.v }, at.valuePanels);
+    packPanels(f, transpose, { ...rows, from: at.k }, at.keyPanels);
+    packPanels(f, transpose, { ...rows, from: at.v }, at.valuePanels);
     // dK and dV lie side by side, and end where P begins.
     clearRow(f, workspace, f.let(own.keySums), own.p);
     const i = f.let(unit.first);

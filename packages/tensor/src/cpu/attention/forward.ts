@@ -2,7 +2,7 @@ import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
 import { pointerOf, type CpuKernel } from '../kernel.ts';
 import { exp, log } from '../math.ts';
-import { packRows } from '../matmul/packing.ts';
+import { transposeMatrix } from '../matmul/packing.ts';
 import { F32x4, I32, ModuleBuilder, type FunctionBuilder } from '../wasm/index.ts';
 import {
   attentionModule,
@@ -48,7 +48,7 @@ const words = [
 /** Tiles of six queries: their scores with all keys that they attend, softmax row by row, then P·V. */
 function forwardModule(): ModuleBuilder {
   const module = new ModuleBuilder();
-  const pack = packRows(module);
+  const transpose = transposeMatrix(module);
   const scoresProduct = tileProduct(module, { a: 'rows', b: 'panel' });
   const valuesProduct = tileProduct(module, { a: 'rows', b: 'rows' });
   return attentionModule(module, words, (f, unit, own) => {
@@ -62,7 +62,7 @@ function forwardModule(): ModuleBuilder {
     const scores = f.let(workspace.add(own.scoresOffset));
     const panels = f.let(workspace.add(own.panelsOffset));
     const keys = { from: k, step: rowStep, count: unit.visible(unit.end), size: w.size };
-    packPanels(f, pack, keys, panels);
+    packPanels(f, transpose, keys, panels);
     const i = f.let(unit.first);
     f.while(i.lt(unit.end), () => {
       const height = f.let(I32.of(tileRows).min(unit.end.sub(i)));

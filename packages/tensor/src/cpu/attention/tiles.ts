@@ -1,5 +1,5 @@
 import { microKernel } from '../matmul/micro-kernel.ts';
-import type { PackPanel } from '../matmul/packing.ts';
+import type { TransposeMatrix } from '../matmul/packing.ts';
 import { storeLanes } from '../pointwise/primitives.ts';
 import { F32x4, I32, I32x4, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
 
@@ -65,15 +65,17 @@ export function tileProduct(
 /** Packs rows into panels of eight: `size` × 8 floats each, transposed. */
 export function packPanels(
   f: FunctionBuilder,
-  pack: PackPanel,
+  transpose: TransposeMatrix,
   rows: { readonly from: I32; readonly step: I32; readonly count: I32; readonly size: I32 },
   panels: I32,
 ): void {
   const row = f.let(I32.of(0));
   const [source, target] = [f.let(rows.from), f.let(panels)];
   f.while(row.lt(rows.count), () => {
-    const width = I32.of(tileColumns).min(rows.count.sub(row));
-    pack(f, target, source, rows.step, rows.size, width);
+    const width = f.let(I32.of(tileColumns).min(rows.count.sub(row)));
+    f.if(width.lt(tileColumns), () => clearRow(f, target, f.let(I32.of(0)), rows.size.shl(5)));
+    const panel = { pointer: target, step: I32.of(4 * tileColumns) };
+    transpose(f, panel, { pointer: source, step: rows.step }, width, rows.size);
     f.set(source, source.add(rows.step.shl(3)));
     f.set(target, target.add(rows.size.shl(5)));
     f.set(row, row.add(tileColumns));

@@ -1,26 +1,29 @@
 import { F32x4, I32, ModuleBuilder, readWords, type FunctionBuilder } from '../wasm/index.ts';
 import { edgeKernel, laneSum, microKernel, type MicroKernel, type Tile } from './micro-kernel.ts';
-import { packColumns, packRows } from './packing.ts';
+import { copyPanel, transposeMatrix } from './packing.ts';
 
-/** Depth of a packed block: eight columns of it (8 KiB) stay in the first-level cache. */
-export const blockDepth = 256;
-/** Widest packed block of B: 256 KiB, for the second-level cache. */
-export const maxBlockColumns = 256;
-const tileRows = 6;
-const tileColumns = 8;
+/** The tile of C: nine sums, three vectors of B and three elements of A fill fifteen registers. */
+export const tileRows = 3;
+export const tileColumns = 12;
+/** Most products summed at a time: a panel of B of that depth (12 KiB) stays in the first-level cache. */
+export const maxBlockDepth = 256;
+/** Most rows of a task: its part of A (256 KiB) stays in the second-level cache. */
+export const maxBlockRows = 256;
 
-// Scratch memory of a thread: the edge tile, a panel of A, a block of B.
+// Scratch memory of a thread: the edge tile, a panel of B, a block of A if that is transposed. Rows of the
+// block are 16 bytes further apart than a power of two, which would put them all in the same cache lines.
 const panelOffset = 1024;
-const blockOffset = panelOffset + 32 * blockDepth;
+const blockOffset = panelOffset + 4 * maxBlockDepth * tileColumns;
+const blockStep = 4 * maxBlockDepth + 16;
 /** Bytes of scratch memory that a matmul needs in each thread. */
-export const matmulScratchBytes = blockOffset + 4 * blockDepth * maxBlockColumns;
+export const matmulScratchBytes = blockOffset + maxBlockRows * blockStep;
 
 /** The parameters of a matmul kernel, in order; pointers and strides in bytes, the rest in elements. */
 // prettier-ignore
 export const matmulWords = [
   'a', 'aRow', 'aOuter', 'aInner', 'b', 'bRow', 'bOuter', 'bInner',
   'c', 'cRow', 'cOuter', 'cInner', 'initial', 'initialRow', 'initialOuter', 'initialInner',
-  'm', 'n', 'k', 'innerBatch', 'blockRows', 'blockColumns', 'rowBlocks', 'columnBlocks',
+  'm', 'n', 'k', 'innerBatch', 'blockDepth', 'blockRows', 'blockColumns', 'rowBlocks', 'columnBlocks',
 ] as const;
 type Words = Record<(typeof matmulWords)[number], I32>;
 
@@ -60,94 +63,109 @@ function blockOfTask(f: FunctionBuilder, w: Words, task: I32): Block {
 }
 
 /**
- * The packed kernel: B is packed block by block, and each panel of A (as it lies, or packed if
- * transposed) runs over the block's columns while it stays in the first-level cache.
+ * The packed kernel: a panel of B is packed and meets all rows of the block while it stays in the
+ * first-level cache. A is read where it lies, or from a copy if it is transposed.
  */
 export function packedMatmul(transposeA: boolean, transposeB: boolean): ModuleBuilder {
   const module = new ModuleBuilder();
-  const packA = packColumns(module);
-  const packB = transposeB ? packRows(module) : packColumns(module);
-  const kernels = Array.from({ length: tileRows }, (_, i) => {
-    const layout = {
-      a: transposeA ? 'panel' : 'rows',
-      b: 'panel',
-      rows: i + 1,
-      columns: tileColumns,
-    } as const;
-    const kernel = microKernel(module, layout);
-    return { kernel, edge: edgeKernel(module, layout, kernel) };
-  });
+  const transpose = transposeMatrix(module);
+  const copy = copyPanel(module, tileColumns);
+  const multiplyPanel = panelProduct(module);
 
   module.kernel((f, args, task) => {
     const w = readWords(f, args, matmulWords);
     const block = blockOfTask(f, w, task);
     const panel = f.let(module.scratch.add(panelOffset));
-    const packed = f.let(module.scratch.add(blockOffset));
     const k0 = f.local(I32);
-    const depth = f.local(I32);
-
-    const packBlock = (): void => {
-      const j = f.let(I32.of(0));
-      const target = f.let(packed);
-      f.while(j.lt(block.columns), () => {
-        const column = f.let(block.column.add(j));
-        const source = transposeB
-          ? block.b.add(column.mul(w.bRow)).add(k0.shl(2))
-          : block.b.add(k0.mul(w.bRow)).add(column.shl(2));
-        packB(f, target, source, w.bRow, depth, I32.of(tileColumns).min(block.columns.sub(j)));
-        f.set(target, target.add(depth.shl(5)));
-        f.set(j, j.add(tileColumns));
-      });
-    };
-
-    /** One panel of A, `height` rows from `row` on, against all columns of the block. */
-    const multiplyPanel = (row: I32, height: number): void => {
-      const { kernel, edge } = kernels[height - 1]!;
-      const a = transposeA ? panel : f.let(block.a.add(row.mul(w.aRow)).add(k0.shl(2)));
-      if (transposeA) {
-        const source = block.a.add(k0.mul(w.aRow)).add(row.shl(2));
-        packA(f, panel, source, w.aRow, depth, I32.of(8));
-      }
-      const c = f.let(block.c.add(row.mul(w.cRow)).add(block.column.shl(2)));
-      const initial = f.let(block.initial.add(row.mul(w.initialRow)).add(block.column.shl(2)));
-      const isFirst = f.let(k0.eq(0));
-      const hasInitial = f.let(block.initial.ne(0).or(k0.ne(0)));
-      const b = f.let(packed);
-      const tile = (): Tile => ({
-        a,
-        aStep: w.aRow,
-        b,
-        bStep: I32.of(0),
-        depth,
-        c,
-        cStep: w.cRow,
-        initial: hasInitial.select(I32, isFirst.select(I32, initial, c), I32.of(0)),
-        initialStep: isFirst.select(I32, w.initialRow, w.cRow),
-      });
-      const j = f.loop(0, block.columns, tileColumns, () => {
-        kernel(f, tile());
-        f.set(b, b.add(depth.shl(5)));
-        f.set(c, c.add(4 * tileColumns));
-        f.set(initial, initial.add(4 * tileColumns));
-      });
-      f.if(j.lt(block.columns), () => edge(f, tile(), block.columns.sub(j)));
-    };
 
     f.while(k0.lt(w.k), () => {
-      f.set(depth, I32.of(blockDepth).min(w.k.sub(k0)));
-      packBlock();
-      const i = f.loop(0, block.rows, tileRows, (i) =>
-        multiplyPanel(f.let(block.row.add(i)), tileRows),
-      );
-      const left = f.let(block.rows.sub(i));
-      const row = f.let(block.row.add(i));
-      for (let height = 1; height < tileRows; height++) {
-        f.if(left.eq(height), () => multiplyPanel(row, height));
+      const depth = f.let(w.blockDepth.min(w.k.sub(k0)));
+      const a = transposeA
+        ? { pointer: f.let(module.scratch.add(blockOffset)), step: I32.of(blockStep) }
+        : { pointer: f.let(block.a.add(block.row.mul(w.aRow)).add(k0.shl(2))), step: w.aRow };
+      if (transposeA) {
+        const source = block.a.add(k0.mul(w.aRow)).add(block.row.shl(2));
+        transpose(f, a, { pointer: source, step: w.aRow }, depth, block.rows);
       }
-      f.set(k0, k0.add(blockDepth));
+
+      const column = f.let(block.column);
+      const end = f.let(block.column.add(block.columns));
+      f.while(column.lt(end), () => {
+        const columns = f.let(end.sub(column).min(I32.of(tileColumns)));
+        if (transposeB) {
+          const source = block.b.add(column.mul(w.bRow)).add(k0.shl(2));
+          f.if(columns.lt(tileColumns), () => clear(f, panel, depth.mul(4 * tileColumns)));
+          const target = { pointer: panel, step: I32.of(4 * tileColumns) };
+          transpose(f, target, { pointer: source, step: w.bRow }, columns, depth);
+        } else {
+          copy(f, panel, block.b.add(k0.mul(w.bRow)).add(column.shl(2)), w.bRow, depth);
+        }
+        const at = (pointer: I32, step: I32): I32 =>
+          f.let(pointer.add(block.row.mul(step)).add(column.shl(2)));
+        const c = at(block.c, w.cRow);
+        const initial = f.let(block.initial);
+        const initialStep = f.let(w.initialRow);
+        f.if(initial.ne(0), () => f.set(initial, at(initial, initialStep)));
+        f.if(k0.ne(0), () => {
+          f.set(initial, c);
+          f.set(initialStep, w.cRow);
+        });
+        const operands = { a: a.pointer, aStep: a.step, b: panel, bStep: I32.of(0), depth };
+        const result = { c, cStep: w.cRow, initial, initialStep };
+        multiplyPanel(f, { ...operands, ...result }, block.rows, columns);
+        f.set(column, column.add(tileColumns));
+      });
+      f.set(k0, k0.add(w.blockDepth));
     });
   });
   return module;
+}
+
+/** All rows of a block of A, tile by tile, against one panel of B of up to `tileColumns` columns. */
+function panelProduct(
+  module: ModuleBuilder,
+): (f: FunctionBuilder, first: Tile, rows: I32, columns: I32) => void {
+  const kernels = Array.from({ length: tileRows }, (_, i) => {
+    const layout = { a: 'rows', b: 'panel', rows: tileRows - i, columns: tileColumns } as const;
+    const kernel = microKernel(module, layout);
+    return { height: layout.rows, kernel, edge: edgeKernel(module, layout, kernel) };
+  });
+  const call = module.procedure(
+    [I32, I32, I32, I32, I32, I32, I32, I32, I32, I32],
+    (f, a, aStep, b, depth, c, cStep, initial, initialStep, rows, columns) => {
+      const tile = { a, aStep, b, bStep: I32.of(0), depth, c, cStep, initial, initialStep };
+      for (const { height, kernel, edge } of kernels) {
+        f.while(rows.ge(height), () => {
+          f.if(
+            columns.eq(tileColumns),
+            () => kernel(f, tile),
+            () => edge(f, tile, columns),
+          );
+          for (const [pointer, step] of [
+            [a, aStep],
+            [c, cStep],
+            [initial, initialStep],
+          ] as const) {
+            f.set(pointer, pointer.add(step.mul(height)));
+          }
+          f.set(rows, rows.sub(height));
+        });
+      }
+    },
+  );
+  return (f, t, rows, columns) => {
+    const { a, aStep, b, depth, c, cStep, initial, initialStep } = t;
+    f.run(call(a, aStep, b, depth, c, cStep, initial, initialStep, rows, columns));
+  };
+}
+
+/** Writes zeros: `bytes` is a multiple of 16. */
+function clear(f: FunctionBuilder, pointer: I32, bytes: I32): void {
+  const offset = f.let(I32.of(0));
+  f.while(offset.lt(bytes), () => {
+    f.store(pointer.add(offset), F32x4.of(0));
+    f.set(offset, offset.add(16));
+  });
 }
 
 /** Most rows for which packing B would cost more than it saves. */
@@ -156,7 +174,7 @@ export const maxSkinnyRows = 6;
 /** The kernel for few rows (decoding): B is read once, where it lies, in vectors along n. */
 export function skinnyMatmul(): ModuleBuilder {
   const module = new ModuleBuilder();
-  const widths = [32, 16, 16, 8, 8, 8];
+  const widths = [28, 16, 12, 8, 4, 4];
   const kernels = widths.map((columns, i) => {
     const layout = { a: 'rows', b: 'rows', rows: i + 1, columns } as const;
     const kernel = microKernel(module, layout);

@@ -1,15 +1,16 @@
+import { storeLanes } from '../pointwise/primitives.ts';
 import { F32, F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
 
 /** How a micro-kernel finds its operands. */
 export interface MicroKernelLayout {
   /**
-   * 'rows': `rows` rows of A, `aStep` bytes apart. 'panel': packed, 8 floats for each k. 'columns': A
-   * is stored transposed, `aStep` bytes from one k to the next.
+   * 'rows': `rows` rows of A, `aStep` bytes apart. 'columns': A is stored transposed, `aStep` bytes
+   * from one k to the next.
    */
-  readonly a: 'rows' | 'panel' | 'columns';
+  readonly a: 'rows' | 'columns';
   /** 'rows': B itself, `bStep` bytes from one k to the next. 'panel': packed, `columns` floats for each k. */
   readonly b: 'rows' | 'panel';
-  /** Height of the tile of C, 1 to 6. */
+  /** Height of the tile of C. */
   readonly rows: number;
   /** Width of the tile of C, a multiple of 4. */
   readonly columns: number;
@@ -21,6 +22,7 @@ export interface Tile {
   readonly aStep: I32;
   readonly b: I32;
   readonly bStep: I32;
+  /** Products to sum, at least one. */
   readonly depth: I32;
   readonly c: I32;
   readonly cStep: I32;
@@ -37,6 +39,10 @@ const unroll = 4;
 /**
  * C[rows, columns] = A·B + initial for one tile held in registers: each step of k loads a row of
  * B and multiplies it by `rows` broadcast elements of A.
+ *
+ * A step's sums, its row of B and its elements of A should fit 15 registers: within a basic block V8's
+ * compiler moves all loads to the front. That is also why every step ends in a way out of the loop, which
+ * ends the block: loads of four steps at once would push the sums out of the registers.
  */
 export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): MicroKernel {
   const { rows, columns } = layout;
@@ -46,28 +52,26 @@ export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): M
     (f, a, aStep, b, bStep, depth, c, cStep, initial, initialStep) => {
       const sums = range(rows).map(() => vectors.map(() => f.local(F32x4)));
       const aRows = range(rows).map((r) => (layout.a === 'rows' ? f.let(a.add(aStep.mul(r))) : a));
-      const aPerStep = { rows: 4, panel: 32, columns: 0 }[layout.a];
 
       const multiplyAdd = (u: number): void => {
         const bOffset = layout.b === 'rows' ? 0 : u * columns * 4;
         const bRow = vectors.map((v) => f.let(f.f32x4(b, bOffset + 16 * v)));
         for (const r of range(rows)) {
-          const offset = u * aPerStep + (layout.a === 'rows' ? 0 : 4 * r);
-          const x = f.let(f.splat(aRows[r]!, offset));
+          const x = f.let(f.splat(aRows[r]!, layout.a === 'rows' ? 4 * u : 4 * r));
           for (const v of vectors) f.set(sums[r]![v]!, x.madd(bRow[v]!, sums[r]![v]!));
         }
         if (layout.a === 'columns') f.set(a, a.add(aStep));
         if (layout.b === 'rows') f.set(b, b.add(bStep));
       };
-      const steps = (count: number): void => {
-        range(count).forEach(multiplyAdd);
-        if (aPerStep > 0) {
-          for (const pointer of new Set(aRows)) f.set(pointer, pointer.add(count * aPerStep));
+      f.repeat((leave) => {
+        for (const u of range(unroll)) {
+          multiplyAdd(u);
+          leave(depth.eq(u + 1));
         }
-        if (layout.b === 'panel') f.set(b, b.add(count * columns * 4));
-      };
-      const k = f.loop(0, depth, unroll, () => steps(unroll));
-      f.resume(k, depth, 1, () => steps(1));
+        if (layout.a === 'rows') for (const row of aRows) f.set(row, row.add(4 * unroll));
+        if (layout.b === 'panel') f.set(b, b.add(unroll * columns * 4));
+        f.set(depth, depth.sub(unroll));
+      });
 
       f.if(initial.ne(0), () => {
         sums.forEach((sum, r) => {
@@ -97,18 +101,17 @@ export function edgeKernel(
   const copy = module.procedure(
     [I32, I32, I32, I32, I32],
     (f, c, cStep, initial, initialStep, columns) => {
-      const tile = f.let(module.scratch);
+      const bytes = f.let(columns.shl(2));
       for (let r = 0; r < layout.rows; r++) {
-        f.loop(0, columns.shl(2), 4, (j) => {
-          const sum = f.let(f.f32(tile.add(j), r * layout.columns * 4));
-          const target = c.add(cStep.mul(r)).add(j);
-          const added = f.f32(initial.add(initialStep.mul(r)).add(j));
-          f.if(
-            initial.ne(0),
-            () => f.store(target, sum.add(added)),
-            () => f.store(target, sum),
-          );
+        const offset = f.let(I32.of(0));
+        f.while(offset.lt(bytes), () => {
+          const sum = f.let(f.f32x4(module.scratch.add(offset), r * layout.columns * 4));
+          f.if(initial.ne(0), () => f.set(sum, sum.add(f.f32x4(initial.add(offset)))));
+          storeLanes(f, f.let(c.add(offset)), f.let(bytes.sub(offset)), sum);
+          f.set(offset, offset.add(16));
         });
+        f.set(c, c.add(cStep));
+        f.set(initial, initial.add(initialStep));
       }
     },
   );

@@ -1,92 +1,84 @@
-import { F32, F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
+import { F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
 
-/** Packs `width` ≤ 8 sequences of `depth` floats into a panel: 8 floats for each k, zero beyond `width`. */
-export type PackPanel = (
+/** Copies `depth` rows' first `columns` floats side by side; reads whole rows of the panel. */
+export type CopyPanel = (
   f: FunctionBuilder,
   panel: I32,
   source: I32,
-  /** Bytes between two rows of the source matrix. */
+  /** Bytes between two rows of the source. */
   step: I32,
   depth: I32,
-  width: I32,
 ) => void;
 
-/** The eight values of each k lie side by side: rows of the source are copied. */
-export function packColumns(module: ModuleBuilder): PackPanel {
-  const call = module.procedure(
-    [I32, I32, I32, I32, I32],
-    (f, panel, source, step, depth, width) => {
-      const end = f.let(panel.add(depth.shl(5)));
-      const row = f.let(source);
-      const eachRow = (body: () => void): void =>
-        f.while(panel.lt(end), () => {
-          body();
-          f.set(row, row.add(step));
-          f.set(panel, panel.add(32));
-        });
-      f.if(
-        width.eq(8),
-        () =>
-          eachRow(() => {
-            f.store(panel, f.f32x4(row));
-            f.store(panel, f.f32x4(row, 16), 16);
-          }),
-        () =>
-          eachRow(() => {
-            f.store(panel, F32x4.of(0));
-            f.store(panel, F32x4.of(0), 16);
-            f.loop(0, width.shl(2), 4, (j) => f.store(panel.add(j), f.f32(row.add(j))));
-          }),
-      );
-    },
-  );
+/** Packs a panel of `columns` (a multiple of 4) columns of a matrix, row after row. */
+export function copyPanel(module: ModuleBuilder, columns: number): CopyPanel {
+  const call = module.procedure([I32, I32, I32, I32], (f, panel, source, step, depth) => {
+    f.loop(0, depth, 1, () => {
+      for (let i = 0; i < 4 * columns; i += 16) f.store(panel, f.f32x4(source, i), i);
+      f.set(source, source.add(step));
+      f.set(panel, panel.add(4 * columns));
+    });
+  });
   return (f, ...parameters) => f.run(call(...parameters));
 }
 
-/** The values of one sequence lie side by side: the source's rows are transposed, 4 × 4 at a time. */
-export function packRows(module: ModuleBuilder): PackPanel {
+/** A matrix in memory: steps in bytes. */
+export interface Rows {
+  readonly pointer: I32;
+  readonly step: I32;
+}
+
+/** Writes the transpose of `rows` × `columns` floats. */
+export type TransposeMatrix = (
+  f: FunctionBuilder,
+  target: Rows,
+  source: Rows,
+  rows: I32,
+  columns: I32,
+) => void;
+
+/** Transposes a matrix 4 × 4 at a time. */
+export function transposeMatrix(module: ModuleBuilder): TransposeMatrix {
   const call = module.procedure(
-    [I32, I32, I32, I32, I32],
-    (f, panel, source, step, depth, width) => {
-      const full = (): void => {
-        const rows = Array.from({ length: 8 }, (_, r) => f.let(source.add(step.mul(r))));
-        const k = f.loop(0, depth, 4, (i) => {
-          const column = f.let(i.shl(2));
-          const target = f.let(panel.add(i.shl(5)));
-          for (const half of [0, 4]) {
-            const [a, b, c, d] = rows
-              .slice(half, half + 4)
-              .map((row) => f.let(f.f32x4(row.add(column))));
-            transpose(f, [a!, b!, c!, d!]).forEach((v, i) => f.store(target, v, 32 * i + 4 * half));
-          }
+    [I32, I32, I32, I32, I32, I32],
+    (f, target, targetStep, source, sourceStep, rows, columns) => {
+      const four = (pointer: I32, step: I32): I32[] =>
+        [0, 1, 2, 3].map((i) => f.let(pointer.add(step.mul(i))));
+      const i = f.loop(0, rows, 4, () => {
+        const from = four(source, sourceStep);
+        const to = f.let(target);
+        const j = f.loop(0, columns, 4, () => {
+          const block = from.map((row) => f.let(f.f32x4(row)));
+          const [a, b, c, d] = block as [F32x4, F32x4, F32x4, F32x4];
+          transpose(f, [a, b, c, d]).forEach((v, r) => f.store(to.add(targetStep.mul(r)), v));
+          for (const row of from) f.set(row, row.add(16));
+          f.set(to, to.add(targetStep.shl(2)));
         });
-        f.resume(k, depth, 1, (i) => {
-          const target = f.let(panel.add(i.shl(5)));
-          rows.forEach((row, r) => f.store(target, f.f32(row.add(i.shl(2))), 4 * r));
+        f.resume(j, columns, 1, () => {
+          from.forEach((row, r) => f.store(to, f.f32(row), 4 * r));
+          for (const row of from) f.set(row, row.add(4));
+          f.set(to, to.add(targetStep));
         });
-      };
-      const partial = (): void => {
-        f.loop(0, I32.of(8), 1, (r) => {
-          const row = f.let(source.add(step.mul(r)));
-          const target = f.let(panel.add(r.shl(2)));
-          f.loop(0, depth, 1, (k) => {
-            const isInside = r.lt(width);
-            f.if(
-              isInside,
-              () => f.store(target.add(k.shl(5)), f.f32(row.add(k.shl(2)))),
-              () => f.store(target.add(k.shl(5)), F32.of(0)),
-            );
-          });
+        f.set(source, source.add(sourceStep.shl(2)));
+        f.set(target, target.add(16));
+      });
+      f.resume(i, rows, 1, () => {
+        const to = f.let(target);
+        f.loop(0, columns, 1, (j) => {
+          f.store(to, f.f32(source.add(j.shl(2))));
+          f.set(to, to.add(targetStep));
         });
-      };
-      f.if(width.eq(8), full, partial);
+        f.set(source, source.add(sourceStep));
+        f.set(target, target.add(4));
+      });
     },
   );
-  return (f, ...parameters) => f.run(call(...parameters));
+  return (f, target, source, rows, columns) =>
+    f.run(call(target.pointer, target.step, source.pointer, source.step, rows, columns));
 }
 
 /** The 4 × 4 transpose of four vectors. */
-export function transpose(
+function transpose(
   f: FunctionBuilder,
   [a, b, c, d]: readonly [F32x4, F32x4, F32x4, F32x4],
 ): [F32x4, F32x4, F32x4, F32x4] {

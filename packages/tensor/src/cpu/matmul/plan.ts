@@ -2,10 +2,13 @@ import type { KernelPlan } from '../kernel.ts';
 import {
   dotMatmul,
   matmulWords,
-  maxBlockColumns,
+  maxBlockDepth,
+  maxBlockRows,
   maxSkinnyRows,
   packedMatmul,
   skinnyMatmul,
+  tileColumns,
+  tileRows,
 } from './kernels.ts';
 
 /** Where a batch of matrices lies: a byte pointer, then strides in elements. */
@@ -39,7 +42,7 @@ export interface MatmulProblem {
 /** About 100 µs of one thread's work. */
 const operationsPerTask = 2e6;
 const maxTasks = 16;
-const minBlockRows = 24;
+const minBlockSide = 24;
 
 /**
  * Chooses kernel and blocks. Both follow from the problem's shape alone, so the result has the same
@@ -52,14 +55,11 @@ export function planMatmul(problem: MatmulProblem): KernelPlan {
   const wanted = Math.min(maxTasks, Math.ceil((2 * batch * m * n * k) / operationsPerTask));
   const isSkinny = m <= maxSkinnyRows && !transposeA;
 
-  const columnBlocks = isSkinny
-    ? Math.max(1, Math.min(Math.ceil(wanted / batch), Math.ceil(n / 64)))
-    : Math.ceil(n / maxBlockColumns);
-  const blockColumns = roundUp(Math.ceil(n / columnBlocks), isSkinny ? 32 : 8);
-  const rowBlocks = isSkinny
-    ? 1
-    : clamp(Math.ceil(wanted / (batch * columnBlocks)), 1, Math.ceil(m / minBlockRows));
-  const blockRows = isSkinny ? m : roundUp(Math.ceil(m / rowBlocks), 6);
+  const counts = isSkinny
+    ? { rows: 1, columns: Math.max(1, Math.min(Math.ceil(wanted / batch), Math.ceil(n / 64))) }
+    : blockCounts(m, n, Math.ceil(wanted / batch));
+  const blockRows = isSkinny ? m : roundUp(Math.ceil(m / counts.rows), tileRows);
+  const blockColumns = roundUp(Math.ceil(n / counts.columns), isSkinny ? 32 : tileColumns);
   const blocks = {
     rowBlocks: Math.ceil(m / blockRows),
     columnBlocks: Math.ceil(n / blockColumns),
@@ -74,6 +74,7 @@ export function planMatmul(problem: MatmulProblem): KernelPlan {
     n,
     k,
     innerBatch,
+    blockDepth: Math.ceil(k / Math.ceil(k / maxBlockDepth)),
     blockRows,
     blockColumns,
     ...blocks,
@@ -94,6 +95,18 @@ export function planMatmul(problem: MatmulProblem): KernelPlan {
   };
 }
 
+/** Blocks along both sides of C, at least `wanted` of them: the longer side is cut first. */
+function blockCounts(m: number, n: number, wanted: number): { rows: number; columns: number } {
+  const counts = { rows: Math.ceil(m / maxBlockRows), columns: 1 };
+  while (counts.rows * counts.columns < wanted) {
+    const [height, width] = [m / counts.rows, n / counts.columns];
+    if (Math.max(height, width) < 2 * minBlockSide) break;
+    if (height >= width) counts.rows++;
+    else counts.columns++;
+  }
+  return counts;
+}
+
 /** A layout's four words, in bytes, with `prefix`ed names. */
 function layoutWords<P extends string>(
   prefix: P,
@@ -108,5 +121,3 @@ function layoutWords<P extends string>(
 }
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
-const clamp = (value: number, low: number, high: number): number =>
-  Math.max(low, Math.min(value, high));

@@ -94,6 +94,16 @@ export class FunctionBuilder {
     });
   }
 
+  /**
+   * Repeats `body` until one of the conditions that it states with `leave` holds; all of them at its
+   * own level, not inside another loop or branch.
+   */
+  repeat(body: (leave: (condition: I32) => void) => void): void {
+    const leave = (condition: I32): void => void this.#body.push([condition.code, 0x0d, 1]);
+    const round = this.#nested(() => body(leave));
+    this.#body.push([0x02, voidBlock, 0x03, voidBlock, round, 0x0c, 0, 0x0b, 0x0b]);
+  }
+
   /** Leaves the function. */
   return(): void {
     this.#body.push([0x0f]);
