@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { registry, WebGpuDevice } from '@farmer/tensor';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { map, registry, tensor, WebGpuDevice } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import { checkForward, checkVjp } from '../support/conformance.ts';
 
@@ -17,6 +17,20 @@ describe('variants for hardware', () => {
     device = new WebGpuDevice(real.gpu, { name: real.name, capabilities });
   });
   afterAll(() => real.destroy());
+
+  test('a map of several elements an invocation, with a broadcast row', async () => {
+    const [rows, columns] = [3, 700_001];
+    const values = Float32Array.from({ length: rows * columns }, (_, i) => i % 1009);
+    const x = tensor(values, [rows, columns], 'f32', device);
+    const y = tensor(values.subarray(0, columns), [columns], 'f32', device);
+    const z = tensor([1, 2, 3], [rows, 1], 'f32', device);
+    const sums = await map('x + y * z', { x, y, z }).data();
+    const wrong = sums.findIndex((sum, i) => {
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      return sum !== values[i]! + values[column]! * (row + 1);
+    });
+    expect(wrong).toBe(-1);
+  });
 
   for (const op of registry.filter(({ name }) => names.test(name))) {
     test(`${op.name}: kernel = float64 reference, vjp = finite differences`, async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { map, tensor, type Device } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
+import { erf } from '../../packages/tensor/src/expression/primitives.ts';
 import { testAdapters } from '../support/devices.ts';
 
 for (const adapter of testAdapters) {
@@ -23,6 +24,21 @@ for (const adapter of testAdapters) {
         0,
       );
       expect(worst).toBeLessThan(3e-7);
+    });
+
+    // Dense around 0, out to where drivers' own functions overflow.
+    const steps = Float32Array.from({ length: 20001 }, (_, i) => ((i - 10000) / 1000) ** 3 / 10);
+    test.each([
+      ['tanh', Math.tanh],
+      ['erf', erf],
+    ])('%s is right to 5e-7 of its value', async (name, exact) => {
+      const x = tensor(steps, [steps.length], 'f32', device);
+      const values = await map(`${name}(x)`, { x }).data();
+      const worst = steps.reduce((most, step, i) => {
+        const expected = exact(step);
+        return Math.max(most, Math.abs(values[i]! - expected) / (Math.abs(expected) || 1));
+      }, 0);
+      expect(worst).toBeLessThan(5e-7);
     });
   });
 }

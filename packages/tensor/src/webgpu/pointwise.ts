@@ -5,9 +5,8 @@ import type { Expression } from '../expression/ast.ts';
 import { expressionToWgsl } from '../expression/wgsl.ts';
 import type { MapParams } from '../ops/map.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
-
-const workgroupSize = 64;
+import { kernel, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
+import { walkGrid, walkSize, walkUniforms, walkWgsl } from './walk.ts';
 
 /** Runs a `map` as one dispatch, or as several where the adapter binds too few buffers. */
 export function pointwiseKernel(
@@ -45,6 +44,7 @@ function dispatch(
   const vectorized = lengths.length === 1 || lengths[last]! % 4 === 0;
   const width = vectorized ? 4 : 1;
   const plan: KernelPlan = {
+    size: walkSize(run.capabilities),
     rank: lengths.length,
     width,
     inputs: inputs.map(({ dtype }, i) => ({
@@ -60,10 +60,9 @@ function dispatch(
   const groups = lengths.map((length, axis) =>
     axis === last ? Math.ceil(length / width) : length,
   );
-  const count = groups.reduce((a, b) => a * b, 1);
+  const grid = walkGrid(run, groups);
   const uniforms = [
-    count,
-    ...groups.slice(1),
+    ...grid.uniforms,
     ...plan.inputs.flatMap(({ vector }, i) =>
       // A vectorised input is indexed in vec4s, a broadcast one in elements.
       strides[i]!.slice(0, last)
@@ -76,12 +75,14 @@ function dispatch(
     compile(plan, params.expressions),
     [...inputs, ...outputs],
     uniforms,
-    linearGrid(Math.ceil(count / workgroupSize)),
+    grid.workgroups,
   );
 }
 
 /** What is baked into a pointwise kernel beside its expressions. */
 interface KernelPlan {
+  /** Invocations of a workgroup. */
+  readonly size: number;
   readonly rank: number;
   readonly width: number;
   readonly inputs: readonly {
@@ -111,7 +112,7 @@ function compile(plan: KernelPlan, expressions: readonly Expression[]): Kernel {
 const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
 
 function pointwiseWgsl(plan: KernelPlan, expressions: readonly Expression[]): Kernel {
-  const { rank, width, inputs, outputs, numbers, compute } = plan;
+  const { size, rank, width, inputs, outputs, numbers, compute } = plan;
   const typed = (dtype: DType) => (width === 4 ? vec4Of[dtype] : dtype);
   const T = typed(compute);
   const bindings: Record<string, Kernel['bindings'][string]> = {};
@@ -120,44 +121,37 @@ function pointwiseWgsl(plan: KernelPlan, expressions: readonly Expression[]): Ke
   });
   outputs.forEach((dtype, i) => (bindings[`out${i}`] = `write ${typed(dtype) as 'f32'}`));
 
-  const uniforms: Record<string, UniformType> = { count: 'u32' };
-  for (let axis = 1; axis < rank; axis++) uniforms[`length${axis}`] = 'u32';
+  const uniforms: Record<string, UniformType> = walkUniforms(rank);
   inputs.forEach(({ outerStrides }, i) =>
     outerStrides.forEach((walks, axis) => walks && (uniforms[`stride${i}_${axis}`] = 'u32')),
   );
-  const scalarType = compute;
-  for (const name of numbers) uniforms[`number_${name}`] = scalarType;
+  for (const name of numbers) uniforms[`number_${name}`] = compute;
 
-  const coordinates = Array.from({ length: rank - 1 }, (_, i) => rank - 1 - i).map(
-    (axis) => `let c${axis} = rest % u.length${axis}; rest = rest / u.length${axis};`,
-  );
-  const loads = inputs.map(({ vector, outerStrides }, i) => {
-    const terms = outerStrides.flatMap((walks, axis) =>
-      walks ? [`c${axis} * u.stride${i}_${axis}`] : [],
-    );
-    if (vector) terms.push(`c${rank - 1}`);
-    return `let x${i} = ${T}(in${i}[${terms.join(' + ') || '0'}]);`;
-  });
   const values: Record<string, string> = {};
   inputs.forEach(({ name }, i) => (values[name] = `x${i}`));
   for (const name of numbers) values[name] = `${T}(u.number_${name})`;
+  const places = inputs.map((input, i) => placeOf(input, i, rank));
+  const loads = places.map((place, i) => `let x${i} = ${T}(in${i}[${place}]);`);
   const body = expressionToWgsl(expressions, values, T as 'f32');
   const stores = outputs.map((dtype, i) => `out${i}[i] = ${typed(dtype)}(${body.results[i]});`);
-  return kernel({
-    name: 'map',
-    bindings,
-    uniforms,
-    code: `${body.helpers}
-@compute @workgroup_size(${workgroupSize})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let i = linear_workgroup(w, n) * ${workgroupSize} + l;
-  if (i >= u.count) { return; }
-  var rest = i;
-  ${coordinates.join('\n  ')}
-  let c0 = rest;
-  ${loads.join('\n  ')}
-  ${body.statements}
-  ${stores.join('\n  ')}
-}`,
+  const main = walkWgsl({
+    size,
+    rank,
+    coordinates: places.some((place) => place !== 'i' && place !== '0'),
+    before: loads.filter((_, i) => places[i] === '0').join('\n  '),
+    body: [...loads.filter((_, i) => places[i] !== '0'), body.statements, ...stores].join('\n    '),
   });
+  return kernel({ name: 'map', bindings, uniforms, code: `${body.helpers}${main}` });
+}
+
+type InputPlan = KernelPlan['inputs'][number];
+
+/** WGSL of input i's index: the element's own where it is not broadcast, '0' where it is one value. */
+function placeOf({ vector, outerStrides }: InputPlan, i: number, rank: number): string {
+  if (vector && outerStrides.every(Boolean)) return 'i';
+  const terms = outerStrides.flatMap((walks, axis) =>
+    walks ? [`c${axis} * u.stride${i}_${axis}`] : [],
+  );
+  if (vector) terms.push(`c${rank - 1}`);
+  return terms.join(' + ') || '0';
 }
