@@ -1,22 +1,30 @@
 import { F32x4, I32, ModuleBuilder, readWords, type FunctionBuilder } from '../wasm/index.ts';
 import { edgeKernel, laneSum, microKernel, type MicroKernel, type Tile } from './micro-kernel.ts';
-import { copyPanel, transposeMatrix } from './packing.ts';
+import { copyPanel, copyPanels, transposeMatrix, type Rows } from './packing.ts';
 
-/** The tile of C: nine sums, three vectors of B and three elements of A fill fifteen registers. */
-export const tileRows = 3;
-export const tileColumns = 12;
-/** Most products summed at a time: a panel of B of that depth (12 KiB) stays in the first-level cache. */
+/** A tile of C. */
+export interface TileShape {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Nine or eight sums, and with the vectors of B and the elements of A of one step at most fifteen registers. */
+export const tileShapes = [
+  { rows: 3, columns: 12 },
+  { rows: 2, columns: 16 },
+] as const satisfies TileShape[];
+/** Most products summed at a time: a panel of B of that depth (12 or 16 KiB) stays in the first-level cache. */
 export const maxBlockDepth = 256;
 /** Most rows of a task: its part of A (256 KiB) stays in the second-level cache. */
 export const maxBlockRows = 256;
 
-// Scratch memory of a thread: the edge tile, a panel of B, a block of A if that is transposed. Rows of the
-// block are 16 bytes further apart than a power of two, which would put them all in the same cache lines.
+// Scratch memory of a thread: the edge tile, a panel of B, panels of A if that is transposed. The bytes behind
+// each panel of A also keep panels from lying a power of two apart, all in the same cache lines.
 const panelOffset = 1024;
-const blockOffset = panelOffset + 4 * maxBlockDepth * tileColumns;
-const blockStep = 4 * maxBlockDepth + 16;
+const panelsOffset = panelOffset + 4 * maxBlockDepth * 16;
+const panelSlack = 16;
 /** Bytes of scratch memory that a matmul needs in each thread. */
-export const matmulScratchBytes = blockOffset + maxBlockRows * blockStep;
+export const matmulScratchBytes = panelsOffset + maxBlockRows * (4 * maxBlockDepth + panelSlack);
 
 /** The parameters of a matmul kernel, in order; pointers and strides in bytes, the rest in elements. */
 // prettier-ignore
@@ -64,13 +72,17 @@ function blockOfTask(f: FunctionBuilder, w: Words, task: I32): Block {
 
 /**
  * The packed kernel: a panel of B is packed and meets all rows of the block while it stays in the
- * first-level cache. A is read where it lies, or from a copy if it is transposed.
+ * first-level cache. A is read where it lies, or from panels if it is transposed.
  */
-export function packedMatmul(transposeA: boolean, transposeB: boolean): ModuleBuilder {
+export function packedMatmul(
+  transposeA: boolean,
+  transposeB: boolean,
+  tile: TileShape,
+): ModuleBuilder {
   const module = new ModuleBuilder();
-  const transpose = transposeMatrix(module);
-  const copy = copyPanel(module, tileColumns);
-  const multiplyPanel = panelProduct(module);
+  const packA = copyPanels(module, tile.rows);
+  const packB = panelOfB(module, tile.columns, transposeB);
+  const multiplyPanel = panelProduct(module, tile, transposeA ? 'panel' : 'rows');
 
   module.kernel((f, args, task) => {
     const w = readWords(f, args, matmulWords);
@@ -80,26 +92,22 @@ export function packedMatmul(transposeA: boolean, transposeB: boolean): ModuleBu
 
     f.while(k0.lt(w.k), () => {
       const depth = f.let(w.blockDepth.min(w.k.sub(k0)));
-      const a = transposeA
-        ? { pointer: f.let(module.scratch.add(blockOffset)), step: I32.of(blockStep) }
-        : { pointer: f.let(block.a.add(block.row.mul(w.aRow)).add(k0.shl(2))), step: w.aRow };
+      const a = {
+        pointer: f.let(block.a.add(block.row.mul(w.aRow)).add(k0.shl(2))),
+        step: f.let(w.aRow),
+      };
       if (transposeA) {
-        const source = block.a.add(k0.mul(w.aRow)).add(block.row.shl(2));
-        transpose(f, a, { pointer: source, step: w.aRow }, depth, block.rows);
+        const source = f.let(block.a.add(k0.mul(w.aRow)).add(block.row.shl(2)));
+        f.set(a.pointer, module.scratch.add(panelsOffset));
+        f.set(a.step, depth.mul(4 * tile.rows).add(panelSlack));
+        packA(f, a, { pointer: source, step: w.aRow }, depth, block.rows);
       }
 
       const column = f.let(block.column);
       const end = f.let(block.column.add(block.columns));
       f.while(column.lt(end), () => {
-        const columns = f.let(end.sub(column).min(I32.of(tileColumns)));
-        if (transposeB) {
-          const source = block.b.add(column.mul(w.bRow)).add(k0.shl(2));
-          f.if(columns.lt(tileColumns), () => clear(f, panel, depth.mul(4 * tileColumns)));
-          const target = { pointer: panel, step: I32.of(4 * tileColumns) };
-          transpose(f, target, { pointer: source, step: w.bRow }, columns, depth);
-        } else {
-          copy(f, panel, block.b.add(k0.mul(w.bRow)).add(column.shl(2)), w.bRow, depth);
-        }
+        const columns = f.let(end.sub(column).min(I32.of(tile.columns)));
+        packB(f, panel, { pointer: block.b, step: w.bRow }, k0, column, depth, columns);
         const at = (pointer: I32, step: I32): I32 =>
           f.let(pointer.add(block.row.mul(step)).add(column.shl(2)));
         const c = at(block.c, w.cRow);
@@ -113,7 +121,7 @@ export function packedMatmul(transposeA: boolean, transposeB: boolean): ModuleBu
         const operands = { a: a.pointer, aStep: a.step, b: panel, bStep: I32.of(0), depth };
         const result = { c, cStep: w.cRow, initial, initialStep };
         multiplyPanel(f, { ...operands, ...result }, block.rows, columns);
-        f.set(column, column.add(tileColumns));
+        f.set(column, column.add(tile.columns));
       });
       f.set(k0, k0.add(w.blockDepth));
     });
@@ -121,33 +129,58 @@ export function packedMatmul(transposeA: boolean, transposeB: boolean): ModuleBu
   return module;
 }
 
-/** All rows of a block of A, tile by tile, against one panel of B of up to `tileColumns` columns. */
+/** Packs `columns` ≤ `panelColumns` columns of B, and `depth` rows of it. */
+function panelOfB(module: ModuleBuilder, panelColumns: number, transposed: boolean) {
+  const copy = copyPanel(module, panelColumns);
+  const transpose = transposeMatrix(module);
+  const step = 4 * panelColumns;
+  return (
+    f: FunctionBuilder,
+    panel: I32,
+    b: Rows,
+    k0: I32,
+    column: I32,
+    depth: I32,
+    columns: I32,
+  ): void => {
+    if (!transposed) {
+      copy(f, panel, b.pointer.add(k0.mul(b.step)).add(column.shl(2)), b.step, depth);
+      return;
+    }
+    f.if(columns.lt(panelColumns), () => clear(f, panel, depth.mul(step)));
+    const source = { pointer: b.pointer.add(column.mul(b.step)).add(k0.shl(2)), step: b.step };
+    transpose(f, { pointer: panel, step: I32.of(step) }, source, columns, depth);
+  };
+}
+
+/** All rows of a block of A, tile by tile, against one panel of B of up to a tile's columns. */
 function panelProduct(
   module: ModuleBuilder,
+  tile: TileShape,
+  a: 'rows' | 'panel',
 ): (f: FunctionBuilder, first: Tile, rows: I32, columns: I32) => void {
-  const kernels = Array.from({ length: tileRows }, (_, i) => {
-    const layout = { a: 'rows', b: 'panel', rows: tileRows - i, columns: tileColumns } as const;
+  const kernels = Array.from({ length: tile.rows }, (_, i) => {
+    const rows = tile.rows - i;
+    const panelRows = a === 'panel' ? tile.rows : 1;
+    const layout = { a, panelRows, b: 'panel', rows, columns: tile.columns } as const;
     const kernel = microKernel(module, layout);
-    return { height: layout.rows, kernel, edge: edgeKernel(module, layout, kernel) };
+    return { height: rows, kernel, edge: edgeKernel(module, layout, kernel) };
   });
   const call = module.procedure(
     [I32, I32, I32, I32, I32, I32, I32, I32, I32, I32],
-    (f, a, aStep, b, depth, c, cStep, initial, initialStep, rows, columns) => {
-      const tile = { a, aStep, b, bStep: I32.of(0), depth, c, cStep, initial, initialStep };
+    (f, pointer, aStep, b, depth, c, cStep, initial, initialStep, rows, columns) => {
+      const result = { c, cStep, initial, initialStep };
+      const at: Tile = { a: pointer, aStep, b, bStep: I32.of(0), depth, ...result };
       for (const { height, kernel, edge } of kernels) {
         f.while(rows.ge(height), () => {
           f.if(
-            columns.eq(tileColumns),
-            () => kernel(f, tile),
-            () => edge(f, tile, columns),
+            columns.eq(tile.columns),
+            () => kernel(f, at),
+            () => edge(f, at, columns),
           );
-          for (const [pointer, step] of [
-            [a, aStep],
-            [c, cStep],
-            [initial, initialStep],
-          ] as const) {
-            f.set(pointer, pointer.add(step.mul(height)));
-          }
+          f.set(pointer, pointer.add(a === 'panel' ? aStep : aStep.mul(height)));
+          f.set(c, c.add(cStep.mul(height)));
+          f.set(initial, initial.add(initialStep.mul(height)));
           f.set(rows, rows.sub(height));
         });
       }

@@ -4,10 +4,11 @@ import { F32, F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wa
 /** How a micro-kernel finds its operands. */
 export interface MicroKernelLayout {
   /**
-   * 'rows': `rows` rows of A, `aStep` bytes apart. 'columns': A is stored transposed, `aStep` bytes
-   * from one k to the next.
+   * 'rows': rows of A, `aStep` bytes apart. 'panel': packed, `panelRows` floats for each k. 'columns': A is
+   * stored transposed, `aStep` bytes from one k to the next.
    */
-  readonly a: 'rows' | 'columns';
+  readonly a: 'rows' | 'panel' | 'columns';
+  readonly panelRows?: number;
   /** 'rows': B itself, `bStep` bytes from one k to the next. 'panel': packed, `columns` floats for each k. */
   readonly b: 'rows' | 'panel';
   /** Height of the tile of C. */
@@ -45,22 +46,25 @@ const unroll = 4;
  * ends the block: loads of four steps at once would push the sums out of the registers.
  */
 export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): MicroKernel {
-  const { rows, columns } = layout;
+  const { rows, columns, panelRows = 1 } = layout;
   const vectors = range(columns / 4);
   const call = module.procedure(
     [I32, I32, I32, I32, I32, I32, I32, I32, I32],
     (f, a, aStep, b, bStep, depth, c, cStep, initial, initialStep) => {
       const sums = range(rows).map(() => vectors.map(() => f.local(F32x4)));
-      const aRows = range(rows).map((r) => (layout.a === 'rows' ? f.let(a.add(aStep.mul(r))) : a));
+      const aRows = range(rows).map((r) =>
+        f.let(a.add(layout.a === 'rows' ? aStep.mul(r) : 4 * r)),
+      );
+      const aPerStep = layout.a === 'columns' ? 0 : 4 * panelRows;
 
       const multiplyAdd = (u: number): void => {
         const bOffset = layout.b === 'rows' ? 0 : u * columns * 4;
         const bRow = vectors.map((v) => f.let(f.f32x4(b, bOffset + 16 * v)));
         for (const r of range(rows)) {
-          const x = f.let(f.splat(aRows[r]!, layout.a === 'rows' ? 4 * u : 4 * r));
+          const x = f.let(f.splat(aRows[r]!, u * aPerStep));
           for (const v of vectors) f.set(sums[r]![v]!, x.madd(bRow[v]!, sums[r]![v]!));
         }
-        if (layout.a === 'columns') f.set(a, a.add(aStep));
+        if (layout.a === 'columns') for (const row of aRows) f.set(row, row.add(aStep));
         if (layout.b === 'rows') f.set(b, b.add(bStep));
       };
       f.repeat((leave) => {
@@ -68,7 +72,7 @@ export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): M
           multiplyAdd(u);
           leave(depth.eq(u + 1));
         }
-        if (layout.a === 'rows') for (const row of aRows) f.set(row, row.add(4 * unroll));
+        if (aPerStep > 0) for (const row of aRows) f.set(row, row.add(unroll * aPerStep));
         if (layout.b === 'panel') f.set(b, b.add(unroll * columns * 4));
         f.set(depth, depth.sub(unroll));
       });

@@ -22,6 +22,44 @@ export function copyPanel(module: ModuleBuilder, columns: number): CopyPanel {
   return (f, ...parameters) => f.run(call(...parameters));
 }
 
+/** Packs `rows` rows of A, which is stored transposed, into panels a step apart. */
+export type CopyPanels = (
+  f: FunctionBuilder,
+  panels: Rows,
+  source: Rows,
+  depth: I32,
+  rows: I32,
+) => void;
+
+/**
+ * Panels of `panelRows` ≤ 4 floats for each k. Each vector's floats beyond them are overwritten by the next k's;
+ * the last one's need 16 bytes behind each panel.
+ */
+export function copyPanels(module: ModuleBuilder, panelRows: number): CopyPanels {
+  const call = module.procedure(
+    [I32, I32, I32, I32, I32, I32],
+    (f, panels, panelStep, source, step, depth, rows) => {
+      const copyRows = (count: number): void => {
+        const from = Array.from({ length: count }, (_, k) => f.let(source.add(step.mul(k))));
+        const to = f.let(panels);
+        f.loop(0, rows.add(panelRows - 1), panelRows, () => {
+          from.forEach((row, k) => {
+            f.store(to, f.f32x4(row), 4 * panelRows * k);
+            f.set(row, row.add(4 * panelRows));
+          });
+          f.set(to, to.add(panelStep));
+        });
+        f.set(panels, panels.add(4 * panelRows * count));
+        f.set(source, source.add(step.mul(count)));
+      };
+      const k = f.loop(0, depth, 4, () => copyRows(4));
+      f.resume(k, depth, 1, () => copyRows(1));
+    },
+  );
+  return (f, panels, source, depth, rows) =>
+    f.run(call(panels.pointer, panels.step, source.pointer, source.step, depth, rows));
+}
+
 /** A matrix in memory: steps in bytes. */
 export interface Rows {
   readonly pointer: I32;

@@ -4,7 +4,8 @@ import { sameShape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import { matmulProblems } from '../../webgpu/matmul/problem.ts';
 import { pointerOf, type CpuKernel, type CpuKernelRun } from '../kernel.ts';
-import { planMatmul, type MatrixLayout } from './plan.ts';
+import { depthSplits, planMatmul, type MatmulProblem, type MatrixLayout } from './plan.ts';
+import { reduceMiddleAxis } from '../reduce.ts';
 import { planPointwise } from '../pointwise/plan.ts';
 
 /** A `matmul`: the products, a bias or residual added on the way, other epilogues in a second pass. */
@@ -27,7 +28,7 @@ export const runMatmul: CpuKernel<MatmulParams> = (run, { inputs, outputs, param
       outerStride: inner * m * n,
       innerStride: m * n,
     });
-    const plan = planMatmul({
+    executeProduct(run, output, {
       m,
       n,
       k,
@@ -41,11 +42,33 @@ export const runMatmul: CpuKernel<MatmulParams> = (run, { inputs, outputs, param
       initial:
         added && (isRow(added) ? { pointer: pointerOf(added), rowStride: 0 } : result(added)),
     });
-    run.execute(plan);
   }
   const isPlain = params.epilogue.kind === 'input' && params.epilogue.name === 'acc';
   if (!isPlain && !added) applyEpilogue(run, inputs, output, params);
 };
+
+/** One product, or the sum of the products over parts of k. */
+function executeProduct(run: CpuKernelRun, output: Tensor, problem: MatmulProblem): void {
+  const splits = depthSplits(problem);
+  if (splits === 1) {
+    run.execute(planMatmul(problem));
+    return;
+  }
+  const { m, n, a, b, transposeA, transposeB } = problem;
+  const k = problem.k / splits;
+  const parts = run.temporary(splits * output.byteLength);
+  const partsOf = (matrix: MatrixLayout, alongRows: boolean | undefined): MatrixLayout => ({
+    ...matrix,
+    innerStride: alongRows ? k * matrix.rowStride : k,
+  });
+  const part = {
+    ...{ m, n, k, innerBatch: splits, transposeA, transposeB },
+    ...{ a: partsOf(a, transposeA), b: partsOf(b, !transposeB) },
+    c: { pointer: pointerOf(parts), rowStride: n, innerStride: m * n },
+  };
+  run.execute(planMatmul(part));
+  reduceMiddleAxis(run, 'sum', 'f32', { outer: 1, length: splits, inner: m * n }, parts, output);
+}
 
 const isRow = (tensor: Tensor): boolean => tensor.size === tensor.shape.at(-1);
 
