@@ -1,3 +1,4 @@
+import { erfFit, tanhFit, type OddRational } from '../expression/odd-rational.ts';
 import { F32x4, I32x4, type FunctionBuilder } from './wasm/index.ts';
 
 /**
@@ -91,11 +92,17 @@ export const log1p: VectorFunction = (f, x) => {
   return f.let(isRegular.select(corrected, log(f, u)));
 };
 
-/** tanh |x| = -m / (m + 2) with m = e^(-2|x|) - 1. */
-export const tanh: VectorFunction = (f, x) => {
-  const m = expm1(f, f.let(x.abs().mul(-2)));
-  return f.let(copySign(m.neg().div(m.add(2)), x));
-};
+function rational(f: FunctionBuilder, x: F32x4, fit: OddRational): F32x4 {
+  const c = f.let(x.pmin(fit.limit).pmax(-fit.limit));
+  const s = f.let(c.mul(c));
+  const [p, q] = [fit.numerator, fit.denominator].map((c) => polynomial(f, s, c.toReversed()));
+  return f.let(c.mul(p!).div(q!));
+}
+
+export const tanh: VectorFunction = (f, x) => rational(f, x, tanhFit);
+
+/** Gauss's error function. */
+export const erf: VectorFunction = (f, x) => rational(f, x, erfFit);
 
 /** 1 / (1 + e^-x). */
 export const sigmoid: VectorFunction = (f, x) => {
@@ -106,26 +113,6 @@ export const sigmoid: VectorFunction = (f, x) => {
 /** ln(1 + e^x) = max(x, 0) + log1p(e^-|x|). */
 export const softplus: VectorFunction = (f, x) =>
   f.let(x.max(0).add(log1p(f, exp(f, f.let(x.abs().neg())))));
-
-/** Gauss's error function: a polynomial in x² near 0, 1 - e^(-q(|x|)) beyond. */
-export const erf: VectorFunction = (f, x) => {
-  const t = f.let(x.abs().pmin(4));
-  const near = polynomial(
-    f,
-    f.let(x.mul(x)),
-    [-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1],
-  );
-  const q = polynomial(
-    f,
-    t,
-    [
-      -1.7285347e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1,
-      -1.28717512e-1,
-    ],
-  );
-  const far = F32x4.of(1).sub(exp(f, f.let(q.madd(t, t.neg()))));
-  return f.let(t.gt(0.927734375).select(copySign(far, x), near.madd(x, x)));
-};
 
 /** sin(x + quarterTurns · π/2); absolute error below 1e-6 for |x| ≤ 10⁴. */
 function sine(f: FunctionBuilder, x: F32x4, quarterTurns: number): F32x4 {
@@ -176,7 +163,3 @@ export function pow(f: FunctionBuilder, x: F32x4, y: F32x4): F32x4 {
 }
 
 const signBit = -0x80000000;
-
-/** `magnitude` ≥ 0 with the sign of `sign`. */
-const copySign = (magnitude: F32x4, sign: F32x4): F32x4 =>
-  magnitude.asI32x4().or(sign.asI32x4().and(signBit)).asF32x4();
