@@ -51,6 +51,7 @@ export async function distillInFolder(session: DistillationSession): Promise<voi
   const reverse = isInterrupted ? undefined : await compare(session, trainer);
   const after = await hashOf(model);
   printHashes(output, before, after);
+  if (step === steps) output.line(`next        ${measuring(run.teacher, folder)}`);
   output.result({
     ...{ command: 'distill', run: folder.path, checkpoint: folder.checkpoint, step, steps },
     ...{ loss: metrics?.loss, imagesPerSecond, reverse },
@@ -58,6 +59,10 @@ export async function distillInFolder(session: DistillationSession): Promise<voi
   });
   trainer.dispose();
 }
+
+/** The command that compares images of teacher and student. */
+const measuring = (teacher: string, folder: RunFolder) =>
+  `farmer metrics --checkpoint ${teacher} --student ${folder.checkpoint}`;
 
 const hashOf = async (model: TrainedModel['model']) =>
   weightsHash(new Map(Object.entries(await model.stateDict())));
