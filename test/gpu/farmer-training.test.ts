@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { setDefaultDevice, WebGpuDevice, type Device } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
-import { fitHistogram, preset, Trainer, type FarmerConfig } from 'farmer';
+import { fitHistogram, preset, Trainer, type FarmerConfig, type TrainingMetrics } from 'farmer';
 import { openTestDevice, testDevices } from '../support/devices.ts';
 import { tinyConfig } from '../support/farmer.ts';
 import { syntheticImages } from '../support/synthetic-images.ts';
@@ -69,12 +69,35 @@ describe('training', () => {
       await trainer.readMetrics();
       const memory = device.memory();
       const before = device instanceof WebGpuDevice ? device.statistics() : undefined;
-      for (let i = 0; i < 20; i++) trainer.advance();
-      await device.synchronize();
+      const readings: Promise<TrainingMetrics>[] = [];
+      for (let i = 1; i <= 20; i++) {
+        trainer.advance();
+        // Read while later steps are started already; a reading is a copy, submitted by itself.
+        if (i % 5 !== 0) continue;
+        await readings.at(-1);
+        readings.push(trainer.readMetrics());
+      }
+      const steps = (await Promise.all(readings)).map(({ step }) => step);
+      expect(steps).toEqual([6, 11, 16, 21]);
       expect(device.memory()).toEqual(memory);
       if (device instanceof WebGpuDevice) {
-        expect(device.statistics()).toEqual({ ...before, submits: before!.submits + 20 });
+        expect(device.statistics()).toEqual({ ...before, submits: before!.submits + 24 });
       }
+    });
+
+    test(`on ${name} metrics are those of their own steps, however late they are awaited`, async () => {
+      await use(openTestDevice(name));
+      const [prompt, late] = [newTrainer(), newTrainer()];
+      const expected: TrainingMetrics[] = [];
+      for (let i = 0; i < 4; i++) {
+        prompt.advance();
+        expected.push(await prompt.readMetrics());
+      }
+      const readings = expected.map(() => {
+        late.advance();
+        return late.readMetrics();
+      });
+      expect(await Promise.all(readings)).toEqual(expected);
     });
   }
 

@@ -84,9 +84,11 @@ async function trainUntil<Metrics extends StepMetrics>(
       progress.metrics(metrics);
       await folder.appendMetrics(metrics);
     },
-    afterStep: async (step) => {
+    afterStep: async (step, settled) => {
       progress.step(step);
       if (saves.isDue(step)) {
+        // A run that goes on from here must find the metrics of all steps before.
+        await settled();
         await save();
         saves.saved();
       }

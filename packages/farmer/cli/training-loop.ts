@@ -9,7 +9,7 @@ export interface Trainable<Metrics extends StepMetrics> {
   /** Steps done. */
   readonly step: number;
   advance(): void;
-  /** Means over the steps since the last reading. */
+  /** Means over the steps since the last reading, up to the last step that was started. */
   readMetrics(): Promise<Metrics>;
 }
 
@@ -21,13 +21,17 @@ export interface TrainingLoop<Metrics extends StepMetrics> {
   /** Read metrics at every multiple of this many steps, and at the end. */
   readonly logSteps: number;
   readonly onMetrics?: (metrics: Metrics) => void | Promise<void>;
-  /** Runs after every step that is not the last. */
-  readonly afterStep?: (step: number) => void | Promise<void>;
+  /**
+   * Runs after every step that is not the last.
+   * @param settled resolves when `onMetrics` has seen all metrics up to this step
+   */
+  readonly afterStep?: (step: number, settled: () => Promise<void>) => void | Promise<void>;
   readonly shouldStop?: () => boolean;
 }
 
 /**
- * Trains until a step, or until asked to stop. The device computes one step while the host prepares the next.
+ * Trains until a step, or until asked to stop. The device computes one step while the host prepares the next; metrics
+ * are read while the device goes on.
  * @throws Error when the loss stays non-finite
  */
 export async function runTraining<Metrics extends StepMetrics>(
@@ -35,31 +39,40 @@ export async function runTraining<Metrics extends StepMetrics>(
 ): Promise<void> {
   const { trainer, device, until, logSteps } = loop;
   let submitted = Promise.resolve();
+  let reading = Promise.resolve();
   let hopeless = 0;
   let lastRead = trainer.step;
   const read = async () => {
-    const steps = trainer.step - lastRead;
+    const { step } = trainer;
+    const steps = step - lastRead;
     if (steps === 0) return;
+    lastRead = step;
     const metrics = await trainer.readMetrics();
-    lastRead = trainer.step;
     await loop.onMetrics?.(metrics);
     hopeless = metrics.skipped === steps ? hopeless + steps : 0;
     if (hopeless >= HOPELESS_STEPS) {
       throw new Error(
-        `no finite loss or gradient in the last ${hopeless} steps before step ${trainer.step}: lower training.peakLearningRate, or raise training.warmup`,
+        `no finite loss or gradient in the last ${hopeless} steps before step ${step}: lower training.peakLearningRate, or raise training.warmup`,
       );
     }
   };
+  const settled = () => reading;
   while (trainer.step < until && !loop.shouldStop?.()) {
     trainer.advance();
     const previous = submitted;
-    submitted = device.synchronize();
-    // It is awaited later; if it fails before that, the failure must wait too.
-    submitted.catch(() => {});
+    submitted = failLater(device.synchronize());
     await previous;
-    if (trainer.step % logSteps === 0) await read();
-    if (trainer.step < until) await loop.afterStep?.(trainer.step);
+    await reading;
+    if (trainer.step % logSteps === 0) reading = failLater(read());
+    if (trainer.step < until) await loop.afterStep?.(trainer.step, settled);
   }
   await submitted;
+  await reading;
   await read();
+}
+
+/** A promise that is awaited later; if it fails before that, the failure must wait too. */
+function failLater(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {});
+  return promise;
 }

@@ -93,17 +93,20 @@ export class CapturedTraining {
     this.#step++;
   }
 
-  /** Waits for the device and reads the means since the last call. */
+  /**
+   * Reads the means since the last call, as they are at this point of the device's queue. Later steps may be started
+   * before the promise resolves.
+   */
   async readMetrics(): Promise<StepMetrics> {
-    const [loss, norm, finite] = (await this.#totals.data()) as unknown as [number, number, number];
+    const step = this.#step;
+    const steps = step - this.#stepsRead;
+    const reading = this.#totals.data();
     this.#totals.write([0, 0, 0]);
-    const steps = this.#step - this.#stepsRead;
-    this.#stepsRead = this.#step;
+    this.#stepsRead = step;
+    const [loss, norm, finite] = (await reading) as unknown as [number, number, number];
     return {
-      step: this.#step,
-      loss: loss / finite,
-      gradientNorm: norm / finite,
-      learningRate: this.#schedule(this.#step - 1),
+      ...{ step, loss: loss / finite, gradientNorm: norm / finite },
+      learningRate: this.#schedule(step - 1),
       skipped: steps - finite,
     };
   }

@@ -84,7 +84,7 @@ export class Distiller {
     this.#training.advance();
   }
 
-  /** Waits for the device and reads the means since the last call. */
+  /** Reads the means since the last call; see `CapturedTraining.readMetrics`. */
   readMetrics(): Promise<StepMetrics> {
     return this.#training.readMetrics();
   }

@@ -78,15 +78,14 @@ export class Trainer {
     this.#training.advance();
   }
 
-  /** Waits for the device and reads the means since the last call. */
+  /** Reads the means since the last call; see `CapturedTraining.readMetrics`. */
   async readMetrics(): Promise<TrainingMetrics> {
-    const metrics = await this.#training.readMetrics();
-    const steps = metrics.step - this.#stepsRead;
-    this.#stepsRead = metrics.step;
-    const { values, imageValues } = this.model.dimensions;
-    const logLikelihood = -metrics.loss * values;
-    const bits = bitsPerDim(logLikelihood, this.#pixelLogDet / steps, imageValues);
+    const pixelLogDet = this.#pixelLogDet / (this.step - this.#stepsRead);
     this.#pixelLogDet = 0;
+    this.#stepsRead = this.step;
+    const metrics = await this.#training.readMetrics();
+    const { values, imageValues } = this.model.dimensions;
+    const bits = bitsPerDim(-metrics.loss * values, pixelLogDet, imageValues);
     return { ...metrics, bitsPerDim: bits };
   }
 

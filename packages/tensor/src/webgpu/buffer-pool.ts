@@ -43,6 +43,11 @@ export class BufferPool {
     this.#device = device;
   }
 
+  /** How many buffers were made so far. */
+  get created(): number {
+    return this.#nextId;
+  }
+
   allocate(byteLength: number): GpuStorage {
     const size = bucketSize(byteLength);
     const limit = this.#device.limits.maxStorageBufferBindingSize;

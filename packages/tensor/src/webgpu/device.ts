@@ -4,6 +4,7 @@ import { Tensor } from '../tensor.ts';
 import { BufferPool, type GpuStorage } from './buffer-pool.ts';
 import type { Kernel, KernelRun, WebGpuCapabilities } from './kernel.ts';
 import { PipelineCache, type Pipeline } from './pipelines.ts';
+import { StagingRing } from './staging.ts';
 import { Profiler, type DispatchTime } from './profiler.ts';
 import { UniformArena } from './uniform-arena.ts';
 
@@ -21,6 +22,17 @@ export interface WebGpuGraph extends Graph {
   readonly kernels: readonly Kernel[];
 }
 
+/** How many objects were made since the start. */
+export interface DeviceStatistics {
+  readonly submits: number;
+  readonly pipelines: number;
+  readonly bindGroups: number;
+  /** Of storage, parameters and read-backs. */
+  readonly buffers: number;
+  /** Different sets of kernel parameters. */
+  readonly uniformBlocks: number;
+}
+
 const maxCachedBindGroups = 16384;
 
 /**
@@ -35,6 +47,7 @@ export class WebGpuDevice implements Device {
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #uniforms: UniformArena;
+  readonly #staging: StagingRing;
   readonly #bindGroups = new Map<string, GPUBindGroup>();
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
@@ -43,6 +56,7 @@ export class WebGpuDevice implements Device {
   #profiler: Profiler | undefined;
   #error: Error | undefined;
   #submits = 0;
+  #bindGroupsCreated = 0;
 
   constructor(gpu: GPUDevice, options: { name: string; capabilities: WebGpuCapabilities }) {
     this.gpu = gpu;
@@ -51,6 +65,7 @@ export class WebGpuDevice implements Device {
     this.#pool = new BufferPool(gpu);
     this.#pipelines = new PipelineCache(gpu, (error) => (this.#error ??= error));
     this.#uniforms = new UniformArena(gpu);
+    this.#staging = new StagingRing(gpu);
     gpu.addEventListener('uncapturederror', (event) => {
       this.#error ??= new Error(`WebGPU: ${event.error.message}`);
     });
@@ -87,10 +102,7 @@ export class WebGpuDevice implements Device {
 
   async read(storage: Storage, byteOffset: number, byteLength: number): Promise<ArrayBuffer> {
     if (byteLength === 0) return new ArrayBuffer(0);
-    const staging = this.gpu.createBuffer({
-      size: byteLength,
-      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-    });
+    const staging = this.#staging.take(byteLength);
     this.#endPass();
     this.#encoder ??= this.gpu.createCommandEncoder();
     this.#encoder.copyBufferToBuffer(
@@ -102,12 +114,14 @@ export class WebGpuDevice implements Device {
     );
     this.flush();
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      await staging.mapAsync(GPUMapMode.READ, 0, byteLength);
     } catch (error) {
+      staging.destroy();
       throw this.#error ?? error;
     }
-    const bytes = staging.getMappedRange().slice(0);
-    staging.destroy();
+    const bytes = staging.getMappedRange(0, byteLength).slice(0);
+    staging.unmap();
+    this.#staging.give(staging);
     if (this.#error) throw this.#error;
     return bytes;
   }
@@ -195,16 +209,19 @@ export class WebGpuDevice implements Device {
   }
 
   /** Counts since the start, for tests of the steady state. */
-  statistics(): { submits: number; pipelines: number; bindGroups: number } {
+  statistics(): DeviceStatistics {
     return {
       submits: this.#submits,
       pipelines: this.#pipelines.size,
-      bindGroups: this.#bindGroups.size,
+      bindGroups: this.#bindGroupsCreated,
+      buffers: this.#pool.created + this.#uniforms.pageCount + this.#staging.created,
+      uniformBlocks: this.#uniforms.blockCount,
     };
   }
 
   destroy(): void {
     this.#uniforms.destroy();
+    this.#staging.destroy();
     this.gpu.destroy();
   }
 
@@ -302,6 +319,7 @@ export class WebGpuDevice implements Device {
         });
       }
       group = this.gpu.createBindGroup({ layout: pipeline.layout, entries });
+      this.#bindGroupsCreated++;
       // A program whose shapes never repeat must not hoard bind groups; captured steps hold their own.
       if (this.#bindGroups.size >= maxCachedBindGroups) this.#bindGroups.clear();
       this.#bindGroups.set(key, group);

@@ -17,6 +17,15 @@ export class UniformArena {
     this.#alignment = device.limits.minUniformBufferOffsetAlignment;
   }
 
+  get pageCount(): number {
+    return this.#pages.length;
+  }
+
+  /** How many different blocks there are. */
+  get blockCount(): number {
+    return this.#known.size;
+  }
+
   /** Where the block with these words is, adding it if it is new. `key` must tell blocks apart. */
   place(
     key: string,

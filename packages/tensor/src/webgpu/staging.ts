@@ -1,0 +1,52 @@
+/** Idle buffers above this many bytes go back to the driver. */
+const mostIdleBytes = 16 << 20;
+
+/** Mappable buffers for read-backs, used again by size, so that a steady loop of reads makes none. */
+export class StagingRing {
+  readonly #device: GPUDevice;
+  readonly #idle = new Map<number, GPUBuffer[]>();
+  #idleBytes = 0;
+  #created = 0;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  /** How many buffers were made so far. */
+  get created(): number {
+    return this.#created;
+  }
+
+  /** A buffer of at least `byteLength` bytes that is not mapped. */
+  take(byteLength: number): GPUBuffer {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(256, byteLength)));
+    const idle = this.#idle.get(size)?.pop();
+    if (idle) {
+      this.#idleBytes -= size;
+      return idle;
+    }
+    this.#created++;
+    return this.#device.createBuffer({
+      size,
+      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+    });
+  }
+
+  /** Takes a buffer back that was unmapped and that no pending command uses. */
+  give(buffer: GPUBuffer): void {
+    if (this.#idleBytes + buffer.size > mostIdleBytes) {
+      buffer.destroy();
+      return;
+    }
+    this.#idleBytes += buffer.size;
+    const bucket = this.#idle.get(buffer.size);
+    if (bucket) bucket.push(buffer);
+    else this.#idle.set(buffer.size, [buffer]);
+  }
+
+  destroy(): void {
+    for (const bucket of this.#idle.values()) bucket.forEach((buffer) => buffer.destroy());
+    this.#idle.clear();
+    this.#idleBytes = 0;
+  }
+}
