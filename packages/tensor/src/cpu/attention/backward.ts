@@ -28,7 +28,7 @@ import {
 } from './tiles.ts';
 
 /** Queries whose probabilities are kept at a time. */
-const maxBlockRows = 66;
+const maxBlockRows = 64;
 
 /** Gradients of q, k and v. Where queries are split, each split's part of dK and dV is summed afterwards. */
 export const runAttentionBackward: CpuKernel<AttentionBackwardParams> = (run, call) => {
@@ -210,7 +210,7 @@ function scoreGradients(
   clearRow(f, row.dS, offset, end);
 }
 
-/** dV += Pᵀ·dO and dK += dSᵀ·Q over queries first ≤ i < end, six keys at a time. */
+/** dV += Pᵀ·dO and dK += dSᵀ·Q over queries first ≤ i < end, four keys at a time. */
 function keyGradients(
   f: FunctionBuilder,
   unit: Unit,

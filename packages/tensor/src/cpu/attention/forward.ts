@@ -45,7 +45,7 @@ const words = [
   'q', 'k', 'v', 'output', 'logSums', 'tileStep', 'scoresOffset', 'panelsOffset',
 ] as const;
 
-/** Tiles of six queries: their scores with all keys that they attend, softmax row by row, then P·V. */
+/** Tiles of four queries: their scores with all keys that they attend, softmax row by row, then P·V. */
 function forwardModule(): ModuleBuilder {
   const module = new ModuleBuilder();
   const transpose = transposeMatrix(module);

@@ -3,15 +3,15 @@ import type { TransposeMatrix } from '../matmul/packing.ts';
 import { storeLanes } from '../pointwise/primitives.ts';
 import { F32x4, I32, I32x4, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
 
-/** Rows of a tile: queries, or keys where A is transposed. */
-export const tileRows = 6;
+/** Rows of a tile: queries, or keys where A is transposed. With eight columns its sums stay in registers. */
+export const tileRows = 4;
 const tileColumns = 8;
 
 /** Operands of a tile's product; pointers and steps in bytes. */
 export interface ProductOperands {
   readonly a: I32;
   readonly aStep: I32;
-  /** Rows of the tile, 1 to 6. */
+  /** Rows of the tile, 1 to 4. */
   readonly height: I32;
   readonly b: I32;
   /** From one k to the next, if B lies in rows. */
@@ -28,15 +28,15 @@ export interface ProductOperands {
 export type TileProduct = (f: FunctionBuilder, operands: ProductOperands) => void;
 
 /**
- * C = A·B for a tile of up to six rows and any number of columns. With A transposed, C += Aᵀ·B, always
- * for six rows.
+ * C = A·B for a tile of up to four rows and any number of columns. With A transposed, C += Aᵀ·B, always
+ * for four rows.
  */
 export function tileProduct(
   module: ModuleBuilder,
   layout: { readonly a: 'rows' | 'columns'; readonly b: 'rows' | 'panel' },
 ): TileProduct {
   const accumulates = layout.a === 'columns';
-  const heights = accumulates ? [tileRows] : [6, 5, 4, 3, 2, 1];
+  const heights = accumulates ? [tileRows] : [4, 3, 2, 1];
   const kernels = heights.map((rows) => ({
     rows,
     kernel: microKernel(module, { ...layout, rows, columns: tileColumns }),

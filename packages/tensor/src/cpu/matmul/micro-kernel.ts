@@ -52,19 +52,21 @@ export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): M
     [I32, I32, I32, I32, I32, I32, I32, I32, I32],
     (f, a, aStep, b, bStep, depth, c, cStep, initial, initialStep) => {
       const sums = range(rows).map(() => vectors.map(() => f.local(F32x4)));
-      const aRows = range(rows).map((r) =>
-        f.let(a.add(layout.a === 'rows' ? aStep.mul(r) : 4 * r)),
-      );
-      const aPerStep = layout.a === 'columns' ? 0 : 4 * panelRows;
+      // Constant offsets take registers too: one for each of few rows here, one for each of few steps there.
+      const aRows =
+        layout.a === 'columns'
+          ? []
+          : range(rows).map((r) => f.let(a.add(layout.a === 'rows' ? aStep.mul(r) : 4 * r)));
+      const aPerStep = 4 * panelRows;
 
       const multiplyAdd = (u: number): void => {
         const bOffset = layout.b === 'rows' ? 0 : u * columns * 4;
         const bRow = vectors.map((v) => f.let(f.f32x4(b, bOffset + 16 * v)));
         for (const r of range(rows)) {
-          const x = f.let(f.splat(aRows[r]!, u * aPerStep));
+          const x = f.let(aRows[r] ? f.splat(aRows[r], u * aPerStep) : f.splat(a, 4 * r));
           for (const v of vectors) f.set(sums[r]![v]!, x.madd(bRow[v]!, sums[r]![v]!));
         }
-        if (layout.a === 'columns') for (const row of aRows) f.set(row, row.add(aStep));
+        if (layout.a === 'columns') f.set(a, a.add(aStep));
         if (layout.b === 'rows') f.set(b, b.add(bStep));
       };
       f.repeat((leave) => {
@@ -72,7 +74,7 @@ export function microKernel(module: ModuleBuilder, layout: MicroKernelLayout): M
           multiplyAdd(u);
           leave(depth.eq(u + 1));
         }
-        if (aPerStep > 0) for (const row of aRows) f.set(row, row.add(unroll * aPerStep));
+        for (const row of aRows) f.set(row, row.add(unroll * aPerStep));
         if (layout.b === 'panel') f.set(b, b.add(unroll * columns * 4));
         f.set(depth, depth.sub(unroll));
       });
