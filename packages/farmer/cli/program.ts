@@ -1,21 +1,30 @@
 import { Command } from 'commander';
-import { addAblationCommand } from './commands/ablation.ts';
-import { addClassifierCommand } from './commands/classifier.ts';
-import { addCurveCommand } from './commands/curve.ts';
-import { addDataCommand } from './commands/data.ts';
-import { addDemoCommand } from './commands/demo.ts';
-import { addDistillCommand } from './commands/distill.ts';
-import { addDoctorCommand } from './commands/doctor.ts';
-import { addEvalCommand } from './commands/eval.ts';
-import { addExportCommand } from './commands/export.ts';
-import { addInfoCommand } from './commands/info.ts';
-import { addMetricsCommand } from './commands/metrics.ts';
-import { addSampleCommand } from './commands/sample.ts';
-import { addScoreCommand } from './commands/score.ts';
-import { addTrainCommand } from './commands/train.ts';
 
-/** The command line; it throws CommanderError instead of ending the process. */
-export function buildProgram(): Command {
+type AddCommand = (program: Command) => void;
+
+/** Each command's module, loaded when it is needed: the charts of some would slow the start of all. */
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  demo: async () => (await import('./commands/demo.ts')).addDemoCommand,
+  train: async () => (await import('./commands/train.ts')).addTrainCommand,
+  eval: async () => (await import('./commands/eval.ts')).addEvalCommand,
+  sample: async () => (await import('./commands/sample.ts')).addSampleCommand,
+  score: async () => (await import('./commands/score.ts')).addScoreCommand,
+  distill: async () => (await import('./commands/distill.ts')).addDistillCommand,
+  export: async () => (await import('./commands/export.ts')).addExportCommand,
+  metrics: async () => (await import('./commands/metrics.ts')).addMetricsCommand,
+  classifier: async () => (await import('./commands/classifier.ts')).addClassifierCommand,
+  ablation: async () => (await import('./commands/ablation.ts')).addAblationCommand,
+  curve: async () => (await import('./commands/curve.ts')).addCurveCommand,
+  data: async () => (await import('./commands/data.ts')).addDataCommand,
+  info: async () => (await import('./commands/info.ts')).addInfoCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).addDoctorCommand,
+};
+
+/**
+ * The command line; it throws CommanderError instead of ending the process.
+ * @param name the command that will run; any other word gives a program that knows them all
+ */
+export async function buildProgram(name = ''): Promise<Command> {
   const program = new Command('farmer')
     .description(
       'FARMER: an invertible autoregressive flow and an autoregressive Transformer, trained together on raw pixels.',
@@ -23,19 +32,8 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError('(run with --help for the options and examples)')
     .addHelpText('after', '\nStart with `farmer demo`, or `farmer doctor` to see the device.');
-  addDemoCommand(program);
-  addTrainCommand(program);
-  addEvalCommand(program);
-  addSampleCommand(program);
-  addScoreCommand(program);
-  addDistillCommand(program);
-  addExportCommand(program);
-  addMetricsCommand(program);
-  addClassifierCommand(program);
-  addAblationCommand(program);
-  addCurveCommand(program);
-  addDataCommand(program);
-  addInfoCommand(program);
-  addDoctorCommand(program);
+  const names = Object.hasOwn(commands, name) ? [name] : Object.keys(commands);
+  const loaded = await Promise.all(names.map((each) => commands[each]!()));
+  loaded.forEach((add) => add(program));
   return program;
 }

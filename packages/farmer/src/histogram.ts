@@ -64,11 +64,12 @@ export function histogramBitsPerDim(histogram: PixelHistogram, dataset: ImageDat
 /** D × 256: how many images have each level at each pixel. */
 function levelCounts(dataset: ImageDataset): Float64Array {
   const size = imageSize(dataset);
-  const counts = new Float64Array(size * LEVELS);
-  for (let i = 0; i < dataset.images.length; i++) {
-    counts[(i % size) * LEVELS + dataset.images[i]!]! += 1;
+  const { images } = dataset;
+  const counts = new Uint32Array(size * LEVELS);
+  for (let start = 0; start < images.length; start += size) {
+    for (let d = 0; d < size; d++) counts[d * LEVELS + images[start + d]!]!++;
   }
-  return counts;
+  return Float64Array.from(counts);
 }
 
 function shapeOf({ height, width, channels }: Omit<PixelHistogram, 'pmf'>): string {
