@@ -12,6 +12,7 @@ function slowTraining(skippedShare = 0) {
     get step() {
       return step;
     },
+    precompile: () => Promise.resolve(),
     advance: () => void log.push(`advance ${++step}`),
     async readMetrics() {
       const skipped = skippedShare * (step - read);

@@ -43,6 +43,11 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(total / 3600)}h ${two(Math.floor((total % 3600) / 60))}m`;
 }
 
+/** Shows how many kernels are compiled. */
+export function compilingLine(output: Output): (done: number, total: number) => void {
+  return (done, total) => output.status(`compiling kernels: ${done} of ${total}`);
+}
+
 const SPEED_WINDOW_MS = 20_000;
 const REFRESH_MS = 200;
 

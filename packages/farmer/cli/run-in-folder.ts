@@ -2,7 +2,7 @@ import type { Device } from '@farmer/tensor';
 import type { StepMetrics } from '../src/captured-training.ts';
 import { Interrupt } from './interrupt.ts';
 import type { Output } from './output.ts';
-import { Progress } from './progress.ts';
+import { compilingLine, Progress } from './progress.ts';
 import type { RunFolder } from './run-folder.ts';
 import { SaveSchedule } from './save-schedule.ts';
 import { runTraining, type Trainable } from './training-loop.ts';
@@ -67,7 +67,7 @@ export async function runInFolder<Metrics extends StepMetrics>(
 }
 
 async function trainUntil<Metrics extends StepMetrics>(
-  { folder, trainer, device, options, save, afterStep }: FolderRun<Metrics>,
+  { folder, trainer, device, output, options, save, afterStep }: FolderRun<Metrics>,
   until: number,
   progress: Progress,
   interrupt: Interrupt,
@@ -79,6 +79,7 @@ async function trainUntil<Metrics extends StepMetrics>(
   let last: Metrics | undefined;
   await runTraining({
     ...{ trainer, device, until, logSteps: options.logSteps },
+    onCompiled: compilingLine(output),
     onMetrics: async (metrics) => {
       last = metrics;
       progress.metrics(metrics);

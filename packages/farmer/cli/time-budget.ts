@@ -5,17 +5,27 @@ import { runTraining } from './training-loop.ts';
 /** Fewer steps than this say nothing about speed, nor train anything. */
 const LEAST_STEPS = 10;
 
+export interface MeasuredStep {
+  readonly secondsPerStep: number;
+  /** Seconds from the start of the process to the end of the first step. */
+  readonly firstStepAt: number;
+}
+
 /**
  * Measures the seconds of one step with a trainer that is thrown away afterwards. Its first steps compile kernels and
  * fill caches, so they do not count.
  * @param seconds to measure for, at least
+ * @param onCompiled hears of kernels that were compiled, and of all that need to be
  */
 export async function measureStep(
   trainer: Trainer,
   device: Device,
   seconds: number,
-): Promise<number> {
+  onCompiled: (done: number, total: number) => void,
+): Promise<MeasuredStep> {
   const logSteps = Infinity;
+  await runTraining({ trainer, device, until: 1, logSteps, onCompiled });
+  const firstStepAt = performance.now() / 1000;
   await runTraining({ trainer, device, until: 3, logSteps });
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
@@ -27,7 +37,7 @@ export async function measureStep(
     );
   };
   await runTraining({ trainer, device, until: Infinity, logSteps, shouldStop: isEnough });
-  return elapsed() / (trainer.step - 3);
+  return { secondsPerStep: elapsed() / (trainer.step - 3), firstStepAt };
 }
 
 /** The number of steps that fit: two significant digits, so that like machines choose alike. */

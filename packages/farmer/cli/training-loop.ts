@@ -8,6 +8,7 @@ const HOPELESS_STEPS = 50;
 export interface Trainable<Metrics extends StepMetrics> {
   /** Steps done. */
   readonly step: number;
+  precompile(onProgress?: (done: number, total: number) => void): Promise<void>;
   advance(): void;
   /** Means over the steps since the last reading, up to the last step that was started. */
   readMetrics(): Promise<Metrics>;
@@ -20,6 +21,8 @@ export interface TrainingLoop<Metrics extends StepMetrics> {
   readonly until: number;
   /** Read metrics at every multiple of this many steps, and at the end. */
   readonly logSteps: number;
+  /** Kernels that were compiled, and all that need to be, where that takes a while. */
+  readonly onCompiled?: (done: number, total: number) => void;
   readonly onMetrics?: (metrics: Metrics) => void | Promise<void>;
   /**
    * Runs after every step that is not the last.
@@ -57,6 +60,7 @@ export async function runTraining<Metrics extends StepMetrics>(
     }
   };
   const settled = () => reading;
+  await trainer.precompile(loop.onCompiled);
   while (trainer.step < until && !loop.shouldStop?.()) {
     trainer.advance();
     const previous = submitted;

@@ -82,6 +82,11 @@ export class CapturedTraining {
     this.#stepsRead = step;
   }
 
+  /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
+  async precompile(onProgress?: (done: number, total: number) => void): Promise<void> {
+    if (!this.#graph) await defaultDevice().precompile(() => this.#computeStep(), onProgress);
+  }
+
   /** Runs one optimisation step; the device may still be at work when it returns. */
   advance(): void {
     const step = this.#step;

@@ -66,6 +66,11 @@ export class ClassifierTrainer {
     return this.#training.step;
   }
 
+  /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
+  precompile(onProgress?: (done: number, total: number) => void): Promise<void> {
+    return this.#training.precompile(onProgress);
+  }
+
   /** Runs one step; the device may still be at work when it returns. */
   advance(): void {
     this.#training.advance();

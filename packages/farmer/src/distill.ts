@@ -79,6 +79,11 @@ export class Distiller {
     this.#training.resumeAt(step);
   }
 
+  /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
+  precompile(onProgress?: (done: number, total: number) => void): Promise<void> {
+    return this.#training.precompile(onProgress);
+  }
+
   /** Runs one optimisation step; the device may still be at work when it returns. */
   advance(): void {
     this.#training.advance();

@@ -44,6 +44,12 @@ export interface Device {
   supports(op: Op<unknown>): boolean;
   run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void;
   /**
+   * Prepares what `body` will need, side by side, where kernels take long to compile. The body runs without effect: it
+   * must not read tensors, nor write them from the host.
+   * @param onProgress of the kernels that are new
+   */
+  precompile(body: () => void, onProgress?: (done: number, total: number) => void): Promise<void>;
+  /**
    * Runs `body` and records the commands that it issues. Memory that it allocates and frees is reused
    * inside the recording and belongs to the returned graph; tensors it leaves alive stay valid
    * until the graph is disposed.

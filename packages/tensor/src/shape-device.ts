@@ -63,6 +63,10 @@ export class ShapeDevice implements Device {
     this.#flops += op.flops?.({ inputs, outputs, params }) ?? 0;
   }
 
+  precompile(): Promise<void> {
+    return Promise.resolve();
+  }
+
   capture(body: () => void): Graph {
     const [calls, flops] = [this.#calls, this.#flops];
     body();

@@ -11,6 +11,7 @@ import { readClassifier, writeClassifier } from '../classifier-file.ts';
 import { withDevice } from '../device.ts';
 import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
+import { compilingLine } from '../progress.ts';
 import { runTraining } from '../training-loop.ts';
 import { loadSplit } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
@@ -80,6 +81,7 @@ async function runTrain(options: TrainOptions): Promise<void> {
     const start = performance.now();
     await runTraining({
       ...{ trainer, device, until: training.steps, logSteps: 100 },
+      onCompiled: compilingLine(output),
       onMetrics: ({ step, loss }) =>
         output.status(`step ${step}/${training.steps}  loss ${loss.toFixed(4)}`),
       // The CPU device computes without a pause, in which signals would never arrive.

@@ -13,7 +13,7 @@ import { withDevice } from '../device.ts';
 import { histogramBaseline, printEvaluation } from '../evaluation-report.ts';
 import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
-import { formatDuration, Progress } from '../progress.ts';
+import { compilingLine, formatDuration, Progress } from '../progress.ts';
 import { withStepCount } from '../run-config.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
 import { measureStep, stepsWithin } from '../time-budget.ts';
@@ -102,10 +102,16 @@ async function chooseSteps(demo: Demo): Promise<number> {
   const { training, histogram, device, clock, output, options } = demo;
   output.line('measuring how fast this device trains …');
   const trainer = new Trainer(preset('demo'), training, histogram, options.seed);
-  const secondsPerStep = await measureStep(trainer, device, 60 * options.minutes * MEASURE);
+  const { secondsPerStep, firstStepAt } = await measureStep(
+    trainer,
+    device,
+    60 * options.minutes * MEASURE,
+    compilingLine(output),
+  );
   trainer.dispose();
   trainer.model.dispose();
   const steps = stepsWithin(clock.left * TRAIN, secondsPerStep);
+  output.line(`first step  after ${firstStepAt.toFixed(1)} s`);
   output.line(`one step    ${(1000 * secondsPerStep).toFixed(1)} ms: ${steps} steps fit`);
   return steps;
 }

@@ -84,6 +84,11 @@ export class CpuDevice implements Device {
     for (const storage of temporaries) this.release(storage);
   }
 
+  /** Does nothing: a kernel is there within a millisecond. */
+  precompile(): Promise<void> {
+    return Promise.resolve();
+  }
+
   capture(body: () => void): Graph {
     if (this.#recording) throw new Error('capture: captures do not nest');
     const steps: Step[] = (this.#recording = []);

@@ -1,6 +1,7 @@
 import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
 import type { Op } from '../op.ts';
 import { Tensor } from '../tensor.ts';
+import { Bindings, type Bound } from './bindings.ts';
 import { BufferPool, type GpuStorage } from './buffer-pool.ts';
 import type { Kernel, KernelRun, WebGpuCapabilities } from './kernel.ts';
 import { PipelineCache, type Pipeline } from './pipelines.ts';
@@ -8,11 +9,8 @@ import { StagingRing } from './staging.ts';
 import { Profiler, type DispatchTime } from './profiler.ts';
 import { UniformArena } from './uniform-arena.ts';
 
-interface Command {
+interface Command extends Bound {
   readonly pipeline: Pipeline;
-  readonly bindGroup: GPUBindGroup;
-  /** Dynamic offset of the parameters; empty without parameters. */
-  readonly offsets: readonly number[];
   readonly workgroups: readonly [number, number, number];
   readonly storages: readonly GpuStorage[];
 }
@@ -33,8 +31,6 @@ export interface DeviceStatistics {
   readonly uniformBlocks: number;
 }
 
-const maxCachedBindGroups = 16384;
-
 /**
  * Runs ops as compute dispatches. Dispatches collect in one compute pass; they are submitted at a read-back,
  * at `flush`, or when the host writes to memory that a collected dispatch uses.
@@ -48,15 +44,16 @@ export class WebGpuDevice implements Device {
   readonly #pipelines: PipelineCache;
   readonly #uniforms: UniformArena;
   readonly #staging: StagingRing;
-  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #bindings: Bindings;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #batch = 0;
   #recording: Command[] | undefined;
+  /** The kernels of a body that `precompile` runs; meanwhile nothing is dispatched, and memory is nowhere. */
+  #needed: Set<Kernel> | undefined;
   #profiler: Profiler | undefined;
   #error: Error | undefined;
   #submits = 0;
-  #bindGroupsCreated = 0;
 
   constructor(gpu: GPUDevice, options: { name: string; capabilities: WebGpuCapabilities }) {
     this.gpu = gpu;
@@ -65,6 +62,7 @@ export class WebGpuDevice implements Device {
     this.#pool = new BufferPool(gpu);
     this.#pipelines = new PipelineCache(gpu, (error) => (this.#error ??= error));
     this.#uniforms = new UniformArena(gpu);
+    this.#bindings = new Bindings(gpu, this.#uniforms);
     this.#staging = new StagingRing(gpu);
     gpu.addEventListener('uncapturederror', (event) => {
       this.#error ??= new Error(`WebGPU: ${event.error.message}`);
@@ -75,15 +73,15 @@ export class WebGpuDevice implements Device {
   }
 
   allocate(byteLength: number): Storage {
-    return this.#pool.allocate(byteLength);
+    return this.#needed ? { id: -1, byteLength } : this.#pool.allocate(byteLength);
   }
 
   release(storage: Storage): void {
-    this.#pool.release(storage as GpuStorage);
+    if ('buffer' in storage) this.#pool.release(storage as GpuStorage);
   }
 
   write(storage: Storage, byteOffset: number, data: ArrayBufferView): void {
-    if (this.#recording) {
+    if (this.#recording || this.#needed) {
       throw new Error(
         'capture: the body writes a tensor from the host, which a replay would not repeat; write it before the capture',
       );
@@ -145,6 +143,20 @@ export class WebGpuDevice implements Device {
     };
     kernel(run, { inputs, outputs, params });
     for (const storage of temporaries) this.release(storage);
+  }
+
+  async precompile(
+    body: () => void,
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<void> {
+    if (this.#recording) throw new Error('precompile: not inside a capture');
+    const kernels = (this.#needed = new Set<Kernel>());
+    try {
+      body();
+    } finally {
+      this.#needed = undefined;
+    }
+    await this.#pipelines.compile(kernels, onProgress);
   }
 
   capture(body: () => void): WebGpuGraph {
@@ -213,7 +225,7 @@ export class WebGpuDevice implements Device {
     return {
       submits: this.#submits,
       pipelines: this.#pipelines.size,
-      bindGroups: this.#bindGroupsCreated,
+      bindGroups: this.#bindings.created,
       buffers: this.#pool.created + this.#uniforms.pageCount + this.#staging.created,
       uniformBlocks: this.#uniforms.blockCount,
     };
@@ -232,12 +244,14 @@ export class WebGpuDevice implements Device {
     [x, y = 1, z = 1]: readonly [number, number?, number?],
   ): void {
     if (x * y * z === 0) return;
+    if (this.#needed) {
+      this.#needed.add(kernel);
+      return;
+    }
     const pipeline = this.#pipelines.get(kernel);
-    const place = uniforms.length ? this.#placeUniforms(kernel, uniforms) : undefined;
     const command: Command = {
       pipeline,
-      bindGroup: this.#bindGroup(pipeline, buffers, place?.page),
-      offsets: place ? [place.offset] : [],
+      ...this.#bindings.bind(pipeline, buffers, uniforms),
       workgroups: [x, y, z],
       storages: buffers.map(
         (buffer) => (buffer instanceof Tensor ? buffer.storage : buffer) as GpuStorage,
@@ -264,66 +278,5 @@ export class WebGpuDevice implements Device {
   #endPass(): void {
     this.#pass?.end();
     this.#pass = undefined;
-  }
-
-  #placeUniforms(kernel: Kernel, values: readonly number[]): { page: number; offset: number } {
-    const types = Object.values(kernel.uniforms);
-    if (types.length !== values.length) {
-      throw new Error(
-        `kernel ${kernel.name}: ${values.length} uniforms given, ${types.length} declared`,
-      );
-    }
-    // -0 and 0 are different parameters with one text.
-    const key = types
-      .map((type, i) => (type === 'f32' ? 'f' : '') + (Object.is(values[i], -0) ? '-0' : values[i]))
-      .join();
-    const write = (view: DataView) =>
-      types.forEach((type, i) => {
-        const value = values[i]!;
-        if (type === 'f32') view.setFloat32(i * 4, value, true);
-        else if (type === 'i32') view.setInt32(i * 4, value, true);
-        else view.setUint32(i * 4, value, true);
-      });
-    return this.#uniforms.place(key, write, Math.ceil(types.length / 4) * 16);
-  }
-
-  #bindGroup(
-    pipeline: Pipeline,
-    buffers: readonly (Tensor | Storage)[],
-    page: number | undefined,
-  ): GPUBindGroup {
-    const bound = buffers.map((buffer) => {
-      const isTensor = buffer instanceof Tensor;
-      const storage = (isTensor ? buffer.storage : buffer) as GpuStorage;
-      const offset = isTensor ? buffer.byteOffset : 0;
-      // Bindings reach to a whole vec4; storage is padded, so that its tail is memory of its own.
-      const size = isTensor
-        ? Math.max(16, Math.ceil(buffer.byteLength / 16) * 16)
-        : storage.byteLength;
-      return { storage, offset, size };
-    });
-    const uniformSize = Math.ceil(Object.keys(pipeline.kernel.uniforms).length / 4) * 16;
-    const key =
-      `${pipeline.id}/${page ?? ''}` +
-      bound.map(({ storage, offset, size }) => `,${storage.id}:${offset}:${size}`).join('');
-    let group = this.#bindGroups.get(key);
-    if (!group) {
-      const entries: GPUBindGroupEntry[] = bound.map(({ storage, offset, size }, binding) => ({
-        binding,
-        resource: { buffer: storage.buffer, offset, size },
-      }));
-      if (page !== undefined) {
-        entries.push({
-          binding: bound.length,
-          resource: { buffer: this.#uniforms.page(page), offset: 0, size: uniformSize },
-        });
-      }
-      group = this.gpu.createBindGroup({ layout: pipeline.layout, entries });
-      this.#bindGroupsCreated++;
-      // A program whose shapes never repeat must not hoard bind groups; captured steps hold their own.
-      if (this.#bindGroups.size >= maxCachedBindGroups) this.#bindGroups.clear();
-      this.#bindGroups.set(key, group);
-    }
-    return group;
   }
 }

@@ -29,12 +29,52 @@ export class PipelineCache {
     if (!pipeline) {
       pipeline = this.#bySource.get(kernel.source) ?? this.#compile(kernel);
       this.#byKernel.set(kernel, pipeline);
-      this.#bySource.set(kernel.source, pipeline);
     }
     return pipeline;
   }
 
+  /**
+   * Compiles kernels beside each other, on the driver's threads.
+   * @throws Error with the source line of a shader that does not compile
+   */
+  async compile(
+    kernels: Iterable<Kernel>,
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<void> {
+    const missing = new Map<string, Kernel>();
+    for (const kernel of kernels) {
+      if (!this.#bySource.has(kernel.source)) missing.set(kernel.source, kernel);
+    }
+    let done = 0;
+    const compileOne = async (kernel: Kernel) => {
+      const { layout, module, descriptor } = this.#describe(kernel);
+      let pipeline: GPUComputePipeline;
+      try {
+        pipeline = await this.#device.createComputePipelineAsync(descriptor);
+      } catch (error) {
+        throw (await compilationError(kernel, module)) ?? error;
+      }
+      this.#add(kernel, pipeline, layout);
+      onProgress?.(++done, missing.size);
+    };
+    await Promise.all([...missing.values()].map(compileOne));
+  }
+
   #compile(kernel: Kernel): Pipeline {
+    const { layout, module, descriptor } = this.#describe(kernel);
+    void compilationError(kernel, module).then((error) => {
+      if (error) this.#onError(error);
+    });
+    return this.#add(kernel, this.#device.createComputePipeline(descriptor), layout);
+  }
+
+  #add(kernel: Kernel, pipeline: GPUComputePipeline, layout: GPUBindGroupLayout): Pipeline {
+    const added = { id: this.#bySource.size, kernel, pipeline, layout };
+    this.#bySource.set(kernel.source, added);
+    return added;
+  }
+
+  #describe(kernel: Kernel) {
     const device = this.#device;
     const storages: GPUBindGroupLayoutEntry[] = Object.values(kernel.bindings).map(
       (type, binding) => ({
@@ -49,22 +89,29 @@ export class PipelineCache {
       buffer: { type: 'uniform', hasDynamicOffset: true },
     };
     const hasUniforms = Object.keys(kernel.uniforms).length > 0;
+    const label = kernel.name;
     const layout = device.createBindGroupLayout({
-      label: kernel.name,
+      label,
       entries: hasUniforms ? [...storages, uniforms] : storages,
     });
-    const module = device.createShaderModule({ label: kernel.name, code: kernel.source });
-    void module.getCompilationInfo().then(({ messages }) => {
-      const first = messages.find((message) => message.type === 'error');
-      if (first) this.#onError(shaderError(kernel, first));
-    });
-    const pipeline = device.createComputePipeline({
-      label: kernel.name,
+    const module = device.createShaderModule({ label, code: kernel.source });
+    const descriptor: GPUComputePipelineDescriptor = {
+      label,
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main' },
-    });
-    return { id: this.#bySource.size, kernel, pipeline, layout };
+    };
+    return { layout, module, descriptor };
   }
+}
+
+/** What is wrong with a shader, if something is. */
+async function compilationError(
+  kernel: Kernel,
+  module: GPUShaderModule,
+): Promise<Error | undefined> {
+  const { messages } = await module.getCompilationInfo();
+  const first = messages.find(({ type }) => type === 'error');
+  return first && shaderError(kernel, first);
 }
 
 /** Shows the source line that does not compile, with its neighbours. */
