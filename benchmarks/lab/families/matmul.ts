@@ -1,18 +1,9 @@
-import { parse, type Op, type WebGpuCapabilities } from '@farmer/tensor';
+import { parse, type Op } from '@farmer/tensor';
 import { matmulOp, type MatmulParams } from '../../../packages/tensor/src/ops/matmul.ts';
-import { naive } from '../../../packages/tensor/src/webgpu/matmul/naive.ts';
 import { runMatmul } from '../../../packages/tensor/src/webgpu/matmul/run.ts';
+import { matmulVariants } from '../../../packages/tensor/src/webgpu/matmul/select.ts';
 import type { MatmulVariant } from '../../../packages/tensor/src/webgpu/matmul/source.ts';
-import { subgroup } from '../../../packages/tensor/src/webgpu/matmul/subgroup.ts';
-import { tile } from '../../../packages/tensor/src/webgpu/matmul/tile.ts';
 import { capabilitiesOf, noise, opWork, type Family } from '../family.ts';
-
-function variantsFor({ subgroups }: WebGpuCapabilities): MatmulVariant[] {
-  const lanes = subgroups && subgroups.minSize === subgroups.maxSize ? subgroups.maxSize : 0;
-  const subgroupVariants =
-    lanes > 0 && lanes <= 16 ? [4, 8, 16].map((rows) => subgroup(lanes, rows)) : [];
-  return [naive, ...subgroupVariants, tile];
-}
 
 /** The product by one variant, whatever the selection table would say. */
 const forced = (variant: MatmulVariant): Op<MatmulParams> => ({
@@ -31,7 +22,7 @@ function matmul(name: string, operands: 'ab' | 'aᵀb' | 'abᵀ', shapes: Family
       const b = transposeB ? noise(2, n!, k!) : noise(2, k!, n!);
       const params = { transposeA, transposeB, epilogue: parse('acc'), names: [], numbers: {} };
       const capabilities = capabilitiesOf(device);
-      const variants = capabilities ? variantsFor(capabilities) : [];
+      const variants = capabilities ? matmulVariants(capabilities) : [];
       return opWork(matmulOp, [a, b], params, {
         variants: variants.map((variant) => [variant.name.replace('matmul-', ''), forced(variant)]),
         tolerance: { absolute: 2e-5 * Math.sqrt(k!) },

@@ -5,7 +5,7 @@ import type { Output } from './output.ts';
 
 /** Opens the chosen device, names it, and destroys it when `body` is done. */
 export async function withDevice<Result>(
-  { device: kind, adapter, threads }: CommonOptions,
+  { device: kind, adapter, threads, autotune }: CommonOptions,
   output: Output,
   body: (device: Device) => Promise<Result>,
 ): Promise<Result> {
@@ -13,6 +13,7 @@ export async function withDevice<Result>(
     ...(kind === undefined ? {} : { device: kind }),
     ...(adapter === undefined ? {} : { adapter }),
     ...(threads === undefined ? {} : { threads }),
+    ...(autotune === undefined ? {} : { autotune }),
   });
   output.line(`device      ${device.name}`);
   try {

@@ -6,6 +6,7 @@ export interface CommonOptions {
   readonly device?: string;
   readonly adapter?: string;
   readonly threads?: number;
+  readonly autotune?: boolean;
   readonly json?: boolean;
   readonly debug?: boolean;
 }
@@ -20,6 +21,10 @@ export function withCommonOptions(command: Command, examples: readonly string[])
       "WebGPU adapter: auto, hardware, lavapipe, swiftshader or part of an adapter's name (also FARMER_ADAPTER)",
     )
     .option('--threads <n>', 'threads of the CPU device', wholeNumber(1))
+    .option(
+      '--autotune',
+      'measure variants of WebGPU kernels at first use, keep the choices on disk (also FARMER_AUTOTUNE=1)',
+    )
     .option('--json', 'write one JSON object with the results to stdout, all else to stderr')
     .option('--debug', 'show stack traces')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);

@@ -4,6 +4,7 @@ export type { AdapterKind } from './advice.ts';
 export { DeviceLostError, openWebGpuDevice } from './device.ts';
 export type { OpenWebGpuDevice } from './device.ts';
 export type { Rejection } from './system-drivers.ts';
+export { openTuner, tuningFile } from './tuning-cache.ts';
 export { cacheRoot } from './unpack.ts';
 export { formatDoctor } from './doctor.ts';
 export { probeAdapter } from './probe.ts';

@@ -1,6 +1,13 @@
-import { CpuDevice, setDefaultDevice, WebGpuDevice, type Device } from '../src/index.ts';
+import {
+  CpuDevice,
+  setDefaultDevice,
+  WebGpuDevice,
+  type Device,
+  type SubgroupMatrix,
+} from '../src/index.ts';
 import { NoAdapterError } from './adapter.ts';
-import { openWebGpuDevice } from './device.ts';
+import { openWebGpuDevice, type OpenWebGpuDevice } from './device.ts';
+import { openTuner } from './tuning-cache.ts';
 import { defaultThreads, enableRelaxedSimd, spawnNodeWorker } from './workers.ts';
 
 export interface OpenDeviceOptions {
@@ -10,6 +17,16 @@ export interface OpenDeviceOptions {
   readonly adapter?: string;
   /** Threads of the CPU device. Default: environment FARMER_THREADS, else all cores. */
   readonly threads?: number;
+  /**
+   * Measure variants of WebGPU kernels at the first use of a shape class, and keep the choices on disk
+   * (`tuningFile`). Default: environment FARMER_AUTOTUNE=1.
+   */
+  readonly autotune?: boolean;
+  /**
+   * 'f16' lets matrix products round their factors to f16 where the adapter has matrix units for it.
+   * Default: environment FARMER_PRECISION, else 'f32'.
+   */
+  readonly precision?: 'f32' | 'f16';
 }
 
 /**
@@ -30,10 +47,10 @@ async function chooseDevice(options: OpenDeviceOptions): Promise<Device> {
     case 'cpu':
       return openCpu(options.threads);
     case 'webgpu':
-      return openWebGpu(adapter);
+      return openWebGpu(adapter, options);
     case 'auto':
       try {
-        return await openWebGpu('hardware');
+        return await openWebGpu('hardware', options);
       } catch (error) {
         if (error instanceof NoAdapterError) return openCpu(options.threads);
         throw error;
@@ -52,17 +69,51 @@ function openCpu(threads?: number): Device {
   return new CpuDevice({ threads: count, spawn: spawnNodeWorker });
 }
 
-async function openWebGpu(choice: string | undefined): Promise<Device> {
+async function openWebGpu(choice: string | undefined, options: OpenDeviceOptions): Promise<Device> {
+  const precision = options.precision ?? process.env.FARMER_PRECISION ?? 'f32';
+  if (precision !== 'f32' && precision !== 'f16') {
+    throw new Error(`unknown precision "${precision}": there are f32 and f16`);
+  }
+  const autotune = options.autotune ?? process.env.FARMER_AUTOTUNE === '1';
   const opened = await openWebGpuDevice({ choice });
+  const { vendor, architecture, device, description } = opened.adapterInfo;
+  const key = [opened.name, vendor, architecture, device, description, precision].join(', ');
   return new WebGpuDevice(opened.device, {
     name: opened.name,
+    tuner: autotune ? openTuner(key) : undefined,
     capabilities: {
       adapterKind: opened.kind === 'hardware' ? 'hardware' : 'software',
       subgroups: opened.features.has('subgroups')
         ? { minSize: opened.subgroupMinSize, maxSize: opened.subgroupMaxSize }
         : undefined,
       shaderF16: opened.features.has('shader-f16'),
+      subgroupMatrix: precision === 'f16' ? subgroupMatrixOf(opened) : undefined,
       limits: opened.device.limits,
     },
   });
+}
+
+/** The smallest shape of f16 factors and f32 sums that the adapter's matrix units multiply. */
+function subgroupMatrixOf({ features, adapterInfo }: OpenWebGpuDevice): SubgroupMatrix | undefined {
+  const needed = ['chromium-experimental-subgroup-matrix', 'shader-f16', 'subgroups'];
+  if (!needed.every((feature) => features.has(feature))) return undefined;
+  // Not yet in WebGPU's types.
+  const { subgroupMatrixConfigs = [] } = adapterInfo as {
+    subgroupMatrixConfigs?: Iterable<Config>;
+  };
+  return [...subgroupMatrixConfigs]
+    .filter(({ componentType, resultComponentType }) => {
+      return componentType === 'f16' && resultComponentType === 'f32';
+    })
+    .map(({ M, N, K }) => ({ m: M, n: N, k: K }))
+    .sort((a, b) => a.m * a.n * a.k - b.m * b.n * b.k)[0];
+}
+
+/** One of Dawn's `subgroupMatrixConfigs`. */
+interface Config {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
 }

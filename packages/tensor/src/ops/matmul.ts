@@ -16,7 +16,7 @@ import {
   type Shape,
 } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { runMatmul } from '../webgpu/matmul/run.ts';
+import { runTunedMatmul } from '../webgpu/matmul/tune.ts';
 import { matmulVjp } from './matmul-vjp.ts';
 
 export interface MatmulParams {
@@ -35,7 +35,7 @@ export const matmulOp: Op<MatmulParams> = {
   name: 'matmul',
   infer: (inputs, params) => [{ shape: outputShape(inputs, params), dtype: 'f32' }],
   reference: matmulReference,
-  kernels: { webgpu: (run, call) => runMatmul(run, call), cpu: runCpuMatmul },
+  kernels: { webgpu: runTunedMatmul, cpu: runCpuMatmul },
   flops({ inputs: [a, b], outputs: [y], params }) {
     return 2 * sizeOf(y!.shape) * matrixLengths(a!.shape, b!.shape, params).k;
   },

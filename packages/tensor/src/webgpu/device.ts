@@ -1,9 +1,10 @@
 import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
 import type { Op } from '../op.ts';
 import { Tensor } from '../tensor.ts';
+import type { Autotuner } from './autotune.ts';
 import { Bindings, type Bound } from './bindings.ts';
 import { BufferPool, type GpuStorage } from './buffer-pool.ts';
-import type { Kernel, KernelRun, WebGpuCapabilities } from './kernel.ts';
+import type { Kernel, KernelRun, WebGpuCapabilities, WebGpuKernel } from './kernel.ts';
 import { PipelineCache, type Pipeline } from './pipelines.ts';
 import { StagingRing } from './staging.ts';
 import { Profiler, type DispatchTime } from './profiler.ts';
@@ -40,6 +41,7 @@ export class WebGpuDevice implements Device {
   readonly name: string;
   readonly gpu: GPUDevice;
   readonly capabilities: WebGpuCapabilities;
+  readonly #tuner: Autotuner | undefined;
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #uniforms: UniformArena;
@@ -55,8 +57,13 @@ export class WebGpuDevice implements Device {
   #error: Error | undefined;
   #submits = 0;
 
-  constructor(gpu: GPUDevice, options: { name: string; capabilities: WebGpuCapabilities }) {
+  /** @param options.tuner makes the device measure variants of kernels, rather than choose by the selection table */
+  constructor(
+    gpu: GPUDevice,
+    options: { name: string; capabilities: WebGpuCapabilities; tuner?: Autotuner | undefined },
+  ) {
     this.gpu = gpu;
+    this.#tuner = options.tuner;
     this.name = options.name;
     this.capabilities = options.capabilities;
     this.#pool = new BufferPool(gpu);
@@ -121,6 +128,7 @@ export class WebGpuDevice implements Device {
     staging.unmap();
     this.#staging.give(staging);
     if (this.#error) throw this.#error;
+    await this.#tuner?.runTrials();
     return bytes;
   }
 
@@ -131,9 +139,19 @@ export class WebGpuDevice implements Device {
   run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void {
     const kernel = op.kernels?.webgpu;
     if (!kernel) throw new Error(`${op.name}: no WebGPU kernel`);
+    this.runKernel(kernel, { inputs, outputs }, params);
+  }
+
+  /** Runs an op's kernel, or a variant of it. */
+  runKernel<P>(
+    kernel: WebGpuKernel<P>,
+    tensors: { inputs: readonly Tensor[]; outputs: readonly Tensor[] },
+    params: P,
+  ): void {
     const temporaries: Storage[] = [];
     const run: KernelRun = {
       capabilities: this.capabilities,
+      tuning: this.#tuner && { tuner: this.#tuner, device: this },
       dispatch: (...args) => this.#dispatch(...args),
       temporary: (byteLength) => {
         const storage = this.allocate(byteLength);
@@ -141,7 +159,7 @@ export class WebGpuDevice implements Device {
         return storage;
       },
     };
-    kernel(run, { inputs, outputs, params });
+    kernel(run, { ...tensors, params });
     for (const storage of temporaries) this.release(storage);
   }
 
@@ -196,6 +214,7 @@ export class WebGpuDevice implements Device {
     this.flush();
     await this.gpu.queue.onSubmittedWorkDone();
     if (this.#error) throw this.#error;
+    await this.#tuner?.runTrials();
   }
 
   /**

@@ -1,5 +1,7 @@
 import type { Storage } from '../device.ts';
 import type { Tensor } from '../tensor.ts';
+import type { Autotuner } from './autotune.ts';
+import type { WebGpuDevice } from './device.ts';
 
 /** WGSL element type of a binding. A vec4f binding sees the same memory, four floats at a time. */
 export type ElementType = 'f32' | 'i32' | 'u32' | 'vec2f' | 'vec4f' | 'vec4i' | 'vec4u';
@@ -63,12 +65,23 @@ export interface WebGpuCapabilities {
   /** Undefined: no subgroup operations. */
   readonly subgroups: { readonly minSize: number; readonly maxSize: number } | undefined;
   readonly shaderF16: boolean;
+  /** Undefined: the adapter has no matrix units for f16, or its user does not allow reduced precision. */
+  readonly subgroupMatrix?: SubgroupMatrix | undefined;
   readonly limits: GPUSupportedLimits;
+}
+
+/** What a subgroup's matrix unit multiplies: [m, k] · [k, n] in f16, added up in f32. */
+export interface SubgroupMatrix {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
 }
 
 /** Issues the dispatches of one op. */
 export interface KernelRun {
   readonly capabilities: WebGpuCapabilities;
+  /** Measured choices of variants, where the device was opened with autotuning. */
+  readonly tuning: { readonly tuner: Autotuner; readonly device: WebGpuDevice } | undefined;
   /**
    * @param buffers one per binding, in the kernel's order
    * @param uniforms one number per uniform, in the kernel's order

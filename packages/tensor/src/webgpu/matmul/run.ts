@@ -4,16 +4,15 @@ import type { Tensor } from '../../tensor.ts';
 import { linearGrid, type KernelRun } from '../kernel.ts';
 import { planEpilogue, type Epilogue } from './epilogue.ts';
 import { matmulProblems, type MatmulProblem } from './problem.ts';
-import { selectMatmul, type MatmulChoice } from './select.ts';
+import type { MatmulChoice } from './select.ts';
 import { alignedType, matmulUniforms, memoizeSource } from './source.ts';
 import { sumSlices } from './split.ts';
 
-/** Runs a matmul by the variant that the selection table names, or by `choose`. */
+/** Runs a matmul by the variants that `choose` names. */
 export function runMatmul(
   run: KernelRun,
   call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: MatmulParams },
-  choose: (problem: MatmulProblem) => MatmulChoice = (problem) =>
-    selectMatmul(run.capabilities, problem),
+  choose: (problem: MatmulProblem) => MatmulChoice,
 ): void {
   const { inputs, outputs, params } = call;
   const [a, b, ...tensors] = inputs as [Tensor, Tensor, ...Tensor[]];

@@ -3,7 +3,8 @@ import { naive } from './naive.ts';
 import type { MatmulProblem } from './problem.ts';
 import type { MatmulVariant } from './source.ts';
 import { subgroup } from './subgroup.ts';
-import { tile } from './tile.ts';
+import { fitsSubgroupMatrix, subgroupMatrix, subgroupMatrixMemory } from './subgroup-matrix.ts';
+import { largeTile, tile } from './tile.ts';
 
 export interface MatmulChoice {
   readonly variant: MatmulVariant;
@@ -23,34 +24,75 @@ const tiny = 32 ** 3;
  * The selection table: which variant serves which adapter and shape. On software adapters more rows run faster
  * and take longer to compile (seconds, once), so that shapes that no fast path serves get few.
  *
- * | adapter                         | shape                              | variant                    |
- * | ------------------------------- | ---------------------------------- | -------------------------- |
- * | any                             | tiny                               | 1, naive                   |
- * | hardware                        | other                              | 3, tile                    |
- * | software with one subgroup size | m ≤ 8, or n or k no multiple of 4  | 2, subgroup, 4 rows        |
- * | software with one subgroup size | other                              | 2, subgroup, 2 rows a lane |
- * | other software                  | other                              | 1, naive                   |
+ * | adapter                         | shape                             | variant              |
+ * | ------------------------------- | --------------------------------- | -------------------- |
+ * | any                             | tiny                              | 1, naive             |
+ * | with matrix units, f16 allowed  | other                             | 5, subgroup matrix   |
+ * | hardware                        | 256 tiles of 128 × 128 or more    | 4, tile of 128 × 128 |
+ * | hardware                        | other                             | 3, tile of 64 × 64   |
+ * | software with one subgroup size | m ≤ 8, or n or k no multiple of 4 | 2, subgroup, 4 rows  |
+ * | software with one subgroup size | other                             | 2, subgroup, 16 rows |
+ * | other software                  | other                             | 1, naive             |
  */
 export function selectMatmul(
   capabilities: WebGpuCapabilities,
   problem: MatmulProblem,
 ): MatmulChoice {
   const variant = selectVariant(capabilities, problem);
-  const { m, n, k, batches } = problem;
-  const workgroups = Math.ceil(m / variant.tileRows) * Math.ceil(n / variant.tileColumns) * batches;
-  const most = Math.max(1, Math.floor(k / shortestSlice));
-  const wanted = Math.ceil(wantedWorkgroups[capabilities.adapterKind] / Math.max(1, workgroups));
-  return { variant, slices: Math.min(most, wanted) };
+  return { variant, slices: slicesFor(capabilities, problem, variant) };
 }
 
-function selectVariant(
-  { adapterKind, subgroups }: WebGpuCapabilities,
-  { m, n, k }: MatmulProblem,
-): MatmulVariant {
+/** Slices of k that give this problem, by this variant, enough workgroups. */
+export function slicesFor(
+  { adapterKind }: WebGpuCapabilities,
+  problem: MatmulProblem,
+  variant: MatmulVariant,
+): number {
+  const most = Math.max(1, Math.floor(problem.k / shortestSlice));
+  const tiles = Math.max(1, tilesOf(problem, variant));
+  return Math.min(most, Math.ceil(wantedWorkgroups[adapterKind] / tiles));
+}
+
+/** Every variant that runs on this adapter, in the order of their numbers. */
+export function matmulVariants(capabilities: WebGpuCapabilities): MatmulVariant[] {
+  const lanes = subgroupSize(capabilities);
+  const rows = lanes && lanes <= 16 ? [4, 8, 16] : [];
+  const matrix = matrixVariant(capabilities);
+  return [
+    naive,
+    ...rows.map((count) => subgroup(lanes!, count)),
+    tile,
+    largeTile,
+    ...(matrix ? [matrix] : []),
+  ];
+}
+
+const tilesOf = ({ m, n, batches }: MatmulProblem, { tileRows, tileColumns }: MatmulVariant) =>
+  Math.ceil(m / tileRows) * Math.ceil(n / tileColumns) * batches;
+
+/** Lanes of every subgroup; undefined where there are none or their size varies. */
+function subgroupSize({ subgroups }: WebGpuCapabilities): number | undefined {
+  return subgroups?.minSize === subgroups?.maxSize ? subgroups?.maxSize : undefined;
+}
+
+function matrixVariant(capabilities: WebGpuCapabilities): MatmulVariant | undefined {
+  const { subgroupMatrix: shape, limits } = capabilities;
+  const lanes = subgroupSize(capabilities);
+  if (!shape || !lanes || !fitsSubgroupMatrix(shape)) return undefined;
+  if (4 * lanes > limits.maxComputeInvocationsPerWorkgroup) return undefined;
+  if (subgroupMatrixMemory > limits.maxComputeWorkgroupStorageSize) return undefined;
+  return subgroupMatrix(lanes, shape);
+}
+
+function selectVariant(capabilities: WebGpuCapabilities, problem: MatmulProblem): MatmulVariant {
+  const { m, n, k } = problem;
   if (m * n * k < tiny) return naive;
-  if (adapterKind === 'hardware') return tile;
-  const lanes = subgroups?.minSize === subgroups?.maxSize ? subgroups?.maxSize : undefined;
+  const matrix = matrixVariant(capabilities);
+  if (matrix) return matrix;
+  if (capabilities.adapterKind === 'hardware') {
+    return tilesOf(problem, largeTile) >= wantedWorkgroups.hardware ? largeTile : tile;
+  }
+  const lanes = subgroupSize(capabilities);
   if (lanes === undefined || lanes > 16) return naive;
-  const few = m <= 8 || n % 4 !== 0 || k % 4 !== 0;
-  return subgroup(lanes, few ? 4 : Math.min(16, 2 * lanes));
+  return subgroup(lanes, m <= 8 || n % 4 !== 0 || k % 4 !== 0 ? 4 : 16);
 }

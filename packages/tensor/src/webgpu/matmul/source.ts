@@ -22,6 +22,8 @@ export interface MatmulVariant {
   readonly stepK: number;
   /** Reads rows of whole vec4s where n and k allow it. */
   readonly vectorized: boolean;
+  /** Rounds its factors to f16. */
+  readonly reducedPrecision?: true;
   make(source: MatmulSource): Kernel;
 }
 
