@@ -1,0 +1,117 @@
+import { philoxUniforms, setDefaultDevice, WebGpuDevice } from '@farmer/tensor';
+import type { CpuDevice, Device, Graph } from '@farmer/tensor';
+import { fitHistogram, imageDataset, Trainer, type FarmerConfig } from 'farmer';
+import type { Part } from './families.ts';
+import { TimedCpuDevice } from './timed-cpu-device.ts';
+
+/** One training step. */
+export interface Step {
+  /** Milliseconds by the clock, with no timing inside. */
+  readonly wall: number;
+  /** Its kernels or ops, timed in a step right after it. */
+  readonly parts: readonly Part[];
+}
+
+export interface Measurement {
+  readonly steps: readonly Step[];
+  /** Commands that a replayed step issues. */
+  readonly dispatches: number;
+  /** Microseconds of the main thread for each of them, at best: to encode it, and its share of the submit. */
+  readonly dispatchCost?: { readonly encode: number; readonly submit: number };
+}
+
+/** Times steps by the clock and by timestamps around each dispatch, in turns, so that what else runs meets both. */
+export async function measureWebGpu(
+  device: WebGpuDevice,
+  config: FarmerConfig,
+  count: number,
+): Promise<Measurement> {
+  const { trainer, graph } = warmTrainer(device, config);
+  await device.synchronize();
+  const steps: Step[] = [];
+  for (let i = 0; i < count; i++) {
+    const wall = await clock(() => {
+      trainer.advance();
+      return device.synchronize();
+    });
+    const dispatches = await device.profile(() => trainer.advance());
+    const parts = dispatches.map(({ kernel: { name }, nanoseconds }) => ({
+      name,
+      milliseconds: nanoseconds / 1e6,
+    }));
+    steps.push({ wall, parts });
+  }
+  const dispatchCost = await measureDispatch(device, graph, 3 * count);
+  return { steps, dispatches: graph.commandCount, dispatchCost };
+}
+
+/** Times replayed steps of a device, and steps of one that runs op by op, in turns. */
+export async function measureCpu(
+  device: CpuDevice,
+  timed: TimedCpuDevice,
+  config: FarmerConfig,
+  count: number,
+): Promise<Measurement> {
+  const plain = warmTrainer(device, config);
+  const { trainer } = warmTrainer(timed, config);
+  timed.takeParts();
+  const steps: Step[] = [];
+  for (let i = 0; i < count; i++) {
+    setDefaultDevice(device);
+    const wall = await clock(() => plain.trainer.advance());
+    setDefaultDevice(timed);
+    trainer.advance();
+    steps.push({ wall, parts: timed.takeParts() });
+  }
+  return { steps, dispatches: plain.graph.commandCount };
+}
+
+async function clock(body: () => unknown): Promise<number> {
+  const start = performance.now();
+  await body();
+  return performance.now() - start;
+}
+
+/** A trainer on a device after two steps, and the graph that it has captured. */
+function warmTrainer(device: Device, config: FarmerConfig): { trainer: Trainer; graph: Graph } {
+  setDefaultDevice(device);
+  const dataset = noiseImages(config);
+  const trainer = new Trainer(config, dataset, fitHistogram(dataset), 1);
+  const capture = device.capture.bind(device);
+  let graph: Graph | undefined;
+  device.capture = (body) => (graph = capture(body));
+  trainer.advance();
+  trainer.advance();
+  return { trainer, graph: graph! };
+}
+
+/** What a step computes does not depend on the images. */
+function noiseImages({ model: { image, classes } }: FarmerConfig) {
+  const { height, width, channels } = image;
+  const count = 256;
+  const noise = philoxUniforms(1, 0, 0, count * height * width * channels);
+  return imageDataset({
+    ...{ name: 'noise', height, width, channels },
+    images: Uint8Array.from(noise, (u) => 256 * u),
+    labels: Array.from({ length: count }, (_, i) => i % classes),
+    classNames: Array.from({ length: classes }, (_, i) => `class ${i}`),
+  });
+}
+
+async function measureDispatch(device: WebGpuDevice, graph: Graph, count: number) {
+  const encode: number[] = [];
+  const submit: number[] = [];
+  for (let i = 0; i < count; i++) {
+    await device.synchronize();
+    const start = performance.now();
+    graph.replay();
+    const encoded = performance.now();
+    device.flush();
+    encode.push(encoded - start);
+    submit.push(performance.now() - encoded);
+  }
+  await device.synchronize();
+  const perDispatch = (times: readonly number[]) =>
+    (1000 * Math.min(...times)) / graph.commandCount;
+  return { encode: perDispatch(encode), submit: perDispatch(submit) };
+}
