@@ -1,8 +1,7 @@
-import { philoxUniforms, setDefaultDevice, WebGpuDevice } from '@farmer/tensor';
-import type { CpuDevice, Device, Graph } from '@farmer/tensor';
+import { philoxUniforms } from '@farmer/tensor';
+import type { Graph, WebGpuDevice } from '@farmer/tensor';
 import { fitHistogram, imageDataset, Trainer, type FarmerConfig } from 'farmer';
 import type { Part } from './families.ts';
-import { TimedCpuDevice } from './timed-cpu-device.ts';
 
 /** One training step. */
 export interface Step {
@@ -17,7 +16,7 @@ export interface Measurement {
   /** Commands that a replayed step issues. */
   readonly dispatches: number;
   /** Microseconds of the main thread for each of them, at best: to encode it, and its share of the submit. */
-  readonly dispatchCost?: { readonly encode: number; readonly submit: number };
+  readonly dispatchCost: { readonly encode: number; readonly submit: number };
 }
 
 /** Times steps by the clock and by timestamps around each dispatch, in turns, so that what else runs meets both. */
@@ -45,27 +44,6 @@ export async function measureWebGpu(
   return { steps, dispatches: graph.commandCount, dispatchCost };
 }
 
-/** Times replayed steps of a device, and steps of one that runs op by op, in turns. */
-export async function measureCpu(
-  device: CpuDevice,
-  timed: TimedCpuDevice,
-  config: FarmerConfig,
-  count: number,
-): Promise<Measurement> {
-  const plain = warmTrainer(device, config);
-  const { trainer } = warmTrainer(timed, config);
-  timed.takeParts();
-  const steps: Step[] = [];
-  for (let i = 0; i < count; i++) {
-    setDefaultDevice(device);
-    const wall = await clock(() => plain.trainer.advance());
-    setDefaultDevice(timed);
-    trainer.advance();
-    steps.push({ wall, parts: timed.takeParts() });
-  }
-  return { steps, dispatches: plain.graph.commandCount };
-}
-
 async function clock(body: () => unknown): Promise<number> {
   const start = performance.now();
   await body();
@@ -73,13 +51,19 @@ async function clock(body: () => unknown): Promise<number> {
 }
 
 /** A trainer on a device after two steps, and the graph that it has captured. */
-function warmTrainer(device: Device, config: FarmerConfig): { trainer: Trainer; graph: Graph } {
-  setDefaultDevice(device);
+function warmTrainer(
+  device: WebGpuDevice,
+  config: FarmerConfig,
+): { trainer: Trainer; graph: Graph } {
   const dataset = noiseImages(config);
   const trainer = new Trainer(config, dataset, fitHistogram(dataset), 1);
   const capture = device.capture.bind(device);
   let graph: Graph | undefined;
-  device.capture = (body) => (graph = capture(body));
+  device.capture = (body) => {
+    const captured = capture(body);
+    graph = captured;
+    return captured;
+  };
   trainer.advance();
   trainer.advance();
   return { trainer, graph: graph! };

@@ -17,7 +17,7 @@ export interface StepReport {
   readonly load: readonly [number, number];
   readonly steps: number;
   readonly dispatches: number;
-  readonly dispatchCost?: Measurement['dispatchCost'];
+  readonly dispatchCost: Measurement['dispatchCost'];
   /** Milliseconds of the fastest step by the clock, the least sum of a step's kernels, and their ratio. */
   readonly wall: number;
   readonly kernels: number;
@@ -38,8 +38,8 @@ export function summarize({ steps, dispatches, dispatchCost }: Measurement) {
   const wall = Math.min(...steps.map((step) => step.wall));
   const kernels = Math.min(...steps.map(({ parts }) => totalOf(parts)));
   return {
-    ...{ steps: steps.length, dispatches, wall, kernels, busy: kernels / wall },
-    ...(dispatchCost && { dispatchCost }),
+    ...{ steps: steps.length, dispatches, dispatchCost },
+    ...{ wall, kernels, busy: kernels / wall },
     families: byFamily(least),
   };
 }
@@ -56,9 +56,6 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 export function stepMarkdown(report: StepReport): string {
   const { preset, adapter, device, dispatches, dispatchCost, wall, kernels, busy } = report;
   const { command, date, node, processor, load, steps, families } = report;
-  const cost = dispatchCost && [
-    `- Main thread, a dispatch: ${dispatchCost.encode.toFixed(1)} µs to encode and ${dispatchCost.submit.toFixed(1)} µs to submit`,
-  ];
   return [
     `# A training step of the preset ${preset} on ${adapter}`,
     '',
@@ -66,7 +63,7 @@ export function stepMarkdown(report: StepReport): string {
     `- Device: ${device}`,
     `- Node ${node}, ${processor}, load average ${load.map((value) => value.toFixed(1)).join(' before, ')} after`,
     `- A step: ${wall.toFixed(1)} ms by the clock, ${dispatches} commands; its kernels add up to ${kernels.toFixed(1)} ms, ${percent(busy)} of the clock's time`,
-    ...(cost ?? []),
+    `- Main thread, a dispatch: ${dispatchCost.encode.toFixed(1)} µs to encode and ${dispatchCost.submit.toFixed(1)} µs to submit`,
     '',
     tableRow(['family', 'ms', 'share', 'calls', 'its longest, ms']),
     tableRow(['---', '---:', '---:', '---:', '---']),

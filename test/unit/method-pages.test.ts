@@ -4,7 +4,12 @@ import { describe, expect, it } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = join(root, 'docs/method');
-const pages = readdirSync(folder).filter((name) => name.endsWith('.md'));
+const pagesOf = (name: string): string[] =>
+  readdirSync(join(root, name)).filter((file) => file.endsWith('.md'));
+const pages = pagesOf('docs/method');
+const allPages = ['docs/method', 'docs/kernels'].flatMap((name) =>
+  pagesOf(name).map((page) => `${name}/${page}`),
+);
 
 /** Lines without indentation, less empty ones. */
 const linesOf = (text: string): string[] =>
@@ -13,8 +18,8 @@ const linesOf = (text: string): string[] =>
     .map((line) => line.trim())
     .filter(Boolean);
 
-describe.each(pages)('docs/method/%s', (page) => {
-  const text = readFileSync(join(folder, page), 'utf8');
+describe.each(allPages)('%s', (page) => {
+  const text = readFileSync(join(root, page), 'utf8');
 
   it('quotes lines that are in the code', () => {
     for (const [, block] of text.matchAll(/```ts\n([^`]*)```/g)) {
@@ -33,7 +38,7 @@ describe.each(pages)('docs/method/%s', (page) => {
     expect(links.length).toBeGreaterThan(0);
     const broken = links
       .filter((target) => !/^https?:/.test(target))
-      .filter((target) => !existsSync(join(dirname(join(folder, page)), target)));
+      .filter((target) => !existsSync(join(dirname(join(root, page)), target)));
     expect(broken).toEqual([]);
   });
 });
