@@ -109,7 +109,7 @@ describe('the table', () => {
 
 describe('rows', () => {
   it('are configurations that fit, and each differs from the full model in one way', () => {
-    const base = preset('small');
+    const base = preset('tiny');
     const planned = planRows(Object.keys(rows), base, 'steps');
     const models = new Set(planned.map(({ config }) => JSON.stringify(config.model)));
     expect(models.size).toBe(planned.length);
