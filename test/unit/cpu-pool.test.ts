@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CommandList } from '../../packages/tensor/src/cpu/command-list.ts';
-import { bucketSize, LinearMemory } from '../../packages/tensor/src/cpu/memory.ts';
+import { bucketSize } from '../../packages/tensor/src/free-blocks.ts';
+import { LinearMemory } from '../../packages/tensor/src/cpu/memory.ts';
 import {
   ThreadPool,
   type PoolOptions,
@@ -202,7 +203,7 @@ describe('linear memory', () => {
     round();
     const { peak, pooled } = memory.report();
     for (let i = 0; i < 100; i++) round();
-    expect(memory.report()).toEqual({ live: 0, pooled, peak, liveBlocks: 0 });
+    expect(memory.report()).toMatchObject({ live: 0, pooled, peak, liveBlocks: 0, byTag: {} });
   });
 
   it('refuses to release twice, and says so when memory is exhausted', () => {

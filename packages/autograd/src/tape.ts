@@ -2,6 +2,7 @@ import {
   map,
   scope,
   formatShape,
+  withMemoryTag,
   withRecorder,
   type Call,
   type Recorder,
@@ -43,7 +44,7 @@ export class Tape implements Recorder {
 
   /** Runs `body` and remembers its ops. */
   run<T>(body: () => T): T {
-    return withRecorder(this, body);
+    return withMemoryTag('activations', () => withRecorder(this, body));
   }
 
   record(call: Call): void {
@@ -79,7 +80,7 @@ export class Tape implements Recorder {
       return wanted.map((x) => gradients.get(x.id)?.alias(x.shape) ?? map('0', { x }));
     };
     try {
-      return withRecorder(null, () => scope(walk));
+      return withMemoryTag('gradients', () => withRecorder(null, () => scope(walk)));
     } finally {
       gradients.dispose();
     }

@@ -74,7 +74,8 @@ function formatCosts(config: FarmerConfig, report: ModelReport): string[] {
     'memory',
     `  weights ${bytes(training.weightBytes)}, optimiser ${bytes(training.optimiserBytes)}`,
     `  training on 1 image ${bytes(trainingOne.peakBytes)}` +
-      (batch === 1 ? '' : `, on ${images} ${bytes(training.peakBytes)}`),
+      (batch === 1 ? '' : `, on ${images} ${bytes(training.peakBytes)}`) +
+      ` (${bytesByTag(training.byTag)})`,
     `  drawing ${images} ${bytes(sampling.peakBytes)}`,
     `  largest tensor ${bytes(training.largestTensorBytes)} in training, ${bytes(sampling.largestTensorBytes)} in drawing`,
   ];
@@ -82,7 +83,14 @@ function formatCosts(config: FarmerConfig, report: ModelReport): string[] {
 
 const layers = (n: number): string => `${n} ${n === 1 ? 'layer' : 'layers'}`;
 const count = (n: number): string => n.toLocaleString('en-US');
-const bytes = (n: number): string => `${scaled(n)}B`;
+/** As in "34 MB". */
+export const bytes = (n: number): string => `${scaled(n)}B`;
+
+/** "activations 34 MB, optimiser 1.84 MB", the largest first. */
+export function bytesByTag(byTag: Readonly<Record<string, number>>): string {
+  const tags = Object.entries(byTag).sort(([, a], [, b]) => b - a);
+  return tags.map(([tag, size]) => `${tag} ${bytes(size)}`).join(', ');
+}
 
 /** Three digits and a unit prefix: 506_024_865_792 → "506 G". */
 export function scaled(value: number): string {

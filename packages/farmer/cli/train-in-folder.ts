@@ -1,9 +1,11 @@
 import type { Device } from '@farmer/tensor';
+import { trainingCost } from '../src/budget.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
 import { Trainer } from '../src/trainer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { removeUnfinishedWrites } from './files/atomic-write.ts';
+import { bytes, bytesByTag } from './model-report.ts';
 import type { Output } from './output.ts';
 import type { RunConfig } from './run-config.ts';
 import type { RunFolder } from './run-folder.ts';
@@ -49,7 +51,8 @@ export async function trainInFolder(
   const isFinished = metrics !== undefined && trainer.step === steps;
   if (isFinished && sampleSteps > 0) await drawGrid(session, trainer, histogram);
   const { loss, bitsPerDim } = metrics ?? {};
-  report(session, trainer.step, { loss, bitsPerDim, imagesPerSecond });
+  const memory = reportMemory(session);
+  report(session, trainer.step, { loss, bitsPerDim, imagesPerSecond, memory });
   trainer.dispose();
   trainer.model.dispose();
   return { isInterrupted };
@@ -107,10 +110,20 @@ async function drawGrid(
   }
 }
 
+/** What the device held at most, beside what a training step needs. */
+function reportMemory({ device, run: { config }, output }: TrainingSession) {
+  const { peak, peakByTag } = device.memory();
+  const { peakBytes: need } = trainingCost(config, config.training.batch);
+  output.line(
+    `memory      peak ${bytes(peak)} (in use ${bytesByTag(peakByTag)}); a training step needs ${bytes(need)}`,
+  );
+  return { peak, peakByTag, need };
+}
+
 function report(
   { folder, run, output }: TrainingSession,
   step: number,
-  figures: Readonly<Record<string, number | undefined>>,
+  figures: Readonly<Record<string, unknown>>,
 ): void {
   const { steps } = run.config.training;
   const { path, checkpoint } = folder;

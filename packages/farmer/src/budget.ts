@@ -27,7 +27,10 @@ export interface ParameterCounts {
   readonly total: number;
 }
 
-/** What one pass takes. Memory is of tensors; a device's rounding and its kernels' own buffers come on top. */
+/**
+ * What one pass takes. Memory is of tensors from the op that makes them to the last that uses them; a device's
+ * rounding and its kernels' own buffers come on top (test/gpu/memory.test.ts bounds them).
+ */
 export interface Cost {
   readonly batch: number;
   /** Of products of matrices, a multiply-add counted as two. */
@@ -42,6 +45,8 @@ export interface TrainingCost extends Cost {
   readonly weightBytes: number;
   /** Running averages of the optimiser. */
   readonly optimiserBytes: number;
+  /** What `peakBytes` is made of: parameters, gradients, optimiser, activations, other. */
+  readonly byTag: Readonly<Record<string, number>>;
 }
 
 /** Runs `body` on a model of shapes alone, which takes the same code as a real one and no memory. */
@@ -74,18 +79,18 @@ function partOf(path: string): ModelPart {
 /** One optimisation step, as the trainer runs it. */
 export function trainingCost(config: FarmerConfig, batch: number): TrainingCost {
   return onShapes(config.model, (model, device) => {
-    const weightBytes = device.memory().live;
+    model.recompute = config.training.recompute;
     const { images, labels } = inputs(config.model, batch);
-    const inputBytes = images.byteLength + labels.byteLength;
     const training = new CapturedTraining(config.training, {
       parameters: model.namedParameters(),
       prepare: () => {},
       loss: () =>
         negativeLogLikelihood(model.logLikelihood(images, labels), model.dimensions.values),
     });
-    const optimiserBytes = device.memory().live - weightBytes - inputBytes;
     training.advance();
-    return { ...costSoFar(device, batch), weightBytes, optimiserBytes };
+    const { parameters: weightBytes = 0, optimiser: optimiserBytes = 0 } = device.memory().byTag;
+    const { byTag } = device.need();
+    return { ...costSoFar(device, batch), weightBytes, optimiserBytes, byTag };
   });
 }
 
@@ -108,7 +113,7 @@ export function samplingCost(config: ModelConfig, batch: number): Cost {
 }
 
 function costSoFar(device: ShapeDevice, batch: number): Cost {
-  const { peak: peakBytes } = device.memory();
+  const { bytes: peakBytes } = device.need();
   return { batch, flops: device.flops, peakBytes, largestTensorBytes: device.largestBlock };
 }
 

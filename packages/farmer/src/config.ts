@@ -83,6 +83,12 @@ const trainingSchema = z.strictObject({
   labelDropout: z.number().min(0).max(1),
   /** Standard deviation of the noise at the start and end of training, for pixels 'gaussian'. */
   noise: z.tuple([z.number().min(0), z.number().min(0)]),
+  /**
+   * Compute the insides of Transformer blocks again in the backward pass instead of keeping them (Chen et al. 2016):
+   * the same gradients from a fraction of the memory, for a model or batch that does not fit otherwise. Off, since it
+   * costs one more forward pass, a third of a step's time.
+   */
+  recompute: z.boolean().default(false),
 });
 
 export const configSchema = z.strictObject({ model: modelSchema, training: trainingSchema });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConfigError, configSchema, type TrainingConfig } from './config.ts';
 
 const distillationSchema = configSchema.shape.training
-  .omit({ labelDropout: true, noise: true })
+  .omit({ labelDropout: true, noise: true, recompute: true })
   .extend({
     attention: z.enum(['bidirectional', 'causal']),
     /** Largest s of the noise on Zⁿ, in units of each channel's standard deviation. */

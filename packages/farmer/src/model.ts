@@ -37,6 +37,15 @@ export class Farmer extends Module {
     this.#transform = new PatchTransform(config);
   }
 
+  /**
+   * Whether a backward pass computes the insides of the Transformers' blocks again instead of keeping them: less
+   * memory, the same gradients. Set it before a step is captured.
+   */
+  set recompute(value: boolean) {
+    for (const block of this.flow.blocks) block.transformer.recompute = value;
+    if (this.ar) this.ar.transformer.recompute = value;
+  }
+
   /** The label that stands for "no class". */
   get nullClass(): number {
     return this.config.classes;

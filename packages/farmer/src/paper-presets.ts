@@ -41,6 +41,7 @@ const training: FarmerConfig['training'] = {
   clip: 1,
   labelDropout: 0.1,
   noise: [0.1, 0.005],
+  recompute: false,
 };
 
 export const paperPresets = {

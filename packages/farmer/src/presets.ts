@@ -13,6 +13,7 @@ const training: Omit<TrainingConfig, 'steps' | 'batch' | 'peakLearningRate' | 'w
   clip: 1,
   labelDropout: 0.1,
   noise: [0.1, 0.005],
+  recompute: false,
 };
 
 const common = {

@@ -41,6 +41,7 @@ export class Trainer {
     const { batch } = config.training;
     this.config = config;
     this.model = model;
+    model.recompute = config.training.recompute;
     this.#seed = seed;
     this.#batches = new ImageBatches(dataset, {
       ...{ batch, seed, model: config.model },

@@ -5,6 +5,7 @@ import {
   philoxUniforms,
   sizeOf,
   tensor,
+  withMemoryTag,
   type Device,
   type Shape,
   type Tensor,
@@ -55,6 +56,6 @@ export class Init {
   }
 
   #parameter(shape: Shape, values: Float32Array): Tensor {
-    return persist(tensor(values, shape, 'f32', this.device));
+    return withMemoryTag('parameters', () => persist(tensor(values, shape, 'f32', this.device)));
   }
 }

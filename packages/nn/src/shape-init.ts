@@ -1,4 +1,11 @@
-import { empty, persist, type Device, type Shape, type Tensor } from '@farmer/tensor';
+import {
+  empty,
+  persist,
+  withMemoryTag,
+  type Device,
+  type Shape,
+  type Tensor,
+} from '@farmer/tensor';
 import { Init } from './init.ts';
 
 /** Parameters of the right shapes and no values, which costs no time: with a `ShapeDevice`, no memory either. */
@@ -8,7 +15,7 @@ export class ShapeInit extends Init {
   }
 
   override normal(shape: Shape): Tensor {
-    return persist(empty(shape, 'f32', this.device));
+    return withMemoryTag('parameters', () => persist(empty(shape, 'f32', this.device)));
   }
 
   override uniform(shape: Shape): Tensor {

@@ -16,6 +16,13 @@ export interface MemoryReport {
   peak: number;
   /** Blocks that tensors hold. */
   liveBlocks: number;
+  /** `live` by what it was allocated for; see `withMemoryTag`. */
+  byTag: Readonly<Record<string, number>>;
+  /**
+   * Likewise when tensors held the most, beside what graphs keep. What `peak` is more, free blocks and those that
+   * graphs keep made of different sizes than were needed at the time.
+   */
+  peakByTag: Readonly<Record<string, number>>;
 }
 
 /** A recorded list of commands with its own memory, run again by `replay`. */

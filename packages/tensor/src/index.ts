@@ -6,6 +6,8 @@ export { ThreadPool } from './cpu/pool.ts';
 export type { SpawnWorker } from './cpu/pool.ts';
 export { defaultDevice, setDefaultDevice, withDefaultDevice } from './device.ts';
 export type { Device, Graph, MemoryReport, Storage } from './device.ts';
+export type { MemoryNeed } from './liveness.ts';
+export { withMemoryTag } from './memory-ledger.ts';
 export type { DType, TypedArray } from './dtype.ts';
 export { ExpressionError, parse } from './expression/parse.ts';
 export type { Expression } from './expression/ast.ts';

@@ -1,4 +1,6 @@
 import type { Device, Graph, MemoryReport, Storage } from './device.ts';
+import { Liveness, type MemoryNeed } from './liveness.ts';
+import { MemoryLedger } from './memory-ledger.ts';
 import type { Op } from './op.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -13,9 +15,8 @@ export class ShapeDevice implements Device {
   #nextId = 0;
   #flops = 0;
   #calls = 0;
-  #live = 0;
-  #liveBlocks = 0;
-  #peak = 0;
+  readonly #ledger = new MemoryLedger();
+  readonly #liveness = new Liveness();
   #largest = 0;
 
   /** Floating-point operations of products of matrices so far (see `Op.flops`). */
@@ -35,15 +36,15 @@ export class ShapeDevice implements Device {
 
   allocate(byteLength: number): Storage {
     this.#largest = Math.max(this.#largest, byteLength);
-    this.#live += byteLength;
-    this.#liveBlocks++;
-    this.#peak = Math.max(this.#peak, this.#live);
-    return { id: this.#nextId++, byteLength };
+    const id = this.#nextId++;
+    this.#ledger.take(id, byteLength, { fromPool: false });
+    this.#liveness.allocate(id, byteLength);
+    return { id, byteLength };
   }
 
-  release({ byteLength }: Storage): void {
-    this.#live -= byteLength;
-    this.#liveBlocks--;
+  release({ id }: Storage): void {
+    this.#ledger.give(id, { toPool: false });
+    this.#liveness.release(id);
   }
 
   write(): void {}
@@ -61,6 +62,7 @@ export class ShapeDevice implements Device {
   run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void {
     this.#calls++;
     this.#flops += op.flops?.({ inputs, outputs, params }) ?? 0;
+    this.#liveness.command([...inputs, ...outputs].map(({ storage }) => storage.id));
   }
 
   precompile(): Promise<void> {
@@ -88,7 +90,12 @@ export class ShapeDevice implements Device {
   }
 
   memory(): MemoryReport {
-    return { live: this.#live, pooled: 0, peak: this.#peak, liveBlocks: this.#liveBlocks };
+    return this.#ledger.report();
+  }
+
+  /** What the ops so far need of memory, if each tensor goes right after its last use. */
+  need(): MemoryNeed {
+    return this.#liveness.need();
   }
 
   destroy(): void {}

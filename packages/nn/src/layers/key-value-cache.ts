@@ -1,4 +1,4 @@
-import { zeros, type Device, type Tensor } from '@farmer/tensor';
+import { withMemoryTag, zeros, type Device, type Tensor } from '@farmer/tensor';
 
 /** What causal attention remembers of the tokens so far: the state of one decoding run, passed as a value. */
 export interface KeyValueCache {
@@ -20,8 +20,10 @@ export function createKeyValueCache(
   device?: Device,
 ): KeyValueCache[] {
   const shape = [batch, length, width];
-  return Array.from({ length: layers }, () => ({
-    keys: zeros(shape, 'f32', device),
-    values: zeros(shape, 'f32', device),
-  }));
+  return withMemoryTag('cache', () =>
+    Array.from({ length: layers }, () => ({
+      keys: zeros(shape, 'f32', device),
+      values: zeros(shape, 'f32', device),
+    })),
+  );
 }

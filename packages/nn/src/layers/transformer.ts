@@ -17,6 +17,8 @@ export class Transformer extends Module {
   readonly width: number;
   readonly blocks: readonly TransformerBlock[];
   readonly finalNorm: LayerNorm | undefined;
+  /** Whether only each block's input is kept for a backward pass, which computes the rest again. */
+  recompute = false;
 
   constructor(init: Init, { layers, finalNorm = false, ...block }: TransformerOptions) {
     super();
@@ -25,16 +27,13 @@ export class Transformer extends Module {
     this.finalNorm = finalNorm ? new LayerNorm(init, block.width) : undefined;
   }
 
-  /**
-   * @param x [B, T, W]
-   * @param options.recompute keep only each block's input for the backward pass, and compute the rest again
-   */
-  forward(x: Tensor, options: { causal: boolean; recompute?: boolean }): Tensor {
+  /** @param x [B, T, W] */
+  forward(x: Tensor, options: { causal: boolean }): Tensor {
     let h = x;
     for (const block of this.blocks) {
       const input = h;
       const run = () => block.forward(input, options);
-      h = options.recompute ? checkpoint(run) : run();
+      h = this.recompute ? checkpoint(run) : run();
     }
     return this.finalNorm ? this.finalNorm.forward(h) : h;
   }

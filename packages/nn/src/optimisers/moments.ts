@@ -3,6 +3,7 @@ import {
   arenaSize,
   persist,
   sizeOf,
+  withMemoryTag,
   zeros,
   type Shape,
   type Tensor,
@@ -20,7 +21,9 @@ export class Moments {
     const list = [...parameters.values()];
     this.#kinds = kinds;
     this.#parameters = parameters;
-    this.arenas = kinds.map(() => persist(zeros([arenaSize(list)], 'f32', list[0]?.device)));
+    this.arenas = withMemoryTag('optimiser', () =>
+      kinds.map(() => persist(zeros([arenaSize(list)], 'f32', list[0]?.device))),
+    );
   }
 
   /** Each parameter's averages under "kind.path". */

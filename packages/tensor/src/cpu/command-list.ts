@@ -1,3 +1,4 @@
+import { withMemoryTag } from '../memory-ledger.ts';
 import { record, recordWords } from './participant.ts';
 import type { ThreadPool } from './pool.ts';
 
@@ -24,7 +25,7 @@ export class CommandList {
     this.#isParallel = commands.some(({ taskCount }) => taskCount > 1);
     this.#isOwner = pointer === undefined;
     pool.settle();
-    this.#pointer = pointer ?? pool.memory.allocate(CommandList.byteLength(commands));
+    this.#pointer = pointer ?? allocateFor(pool, commands);
     const memory = pool.words();
     let parameters = this.#pointer / 4 + recordWords * commands.length;
     commands.forEach(({ kernel, words, taskCount }, i) => {
@@ -68,4 +69,8 @@ const bits = new Int32Array(float.buffer);
 export function floatWord(value: number): number {
   float[0] = value;
   return bits[0]!;
+}
+
+function allocateFor(pool: ThreadPool, commands: readonly Command[]): number {
+  return withMemoryTag('kernels', () => pool.memory.allocate(CommandList.byteLength(commands)));
 }

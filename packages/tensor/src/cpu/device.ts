@@ -1,11 +1,11 @@
 import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
 import { toTypedArray, viewAs } from '../dtype.ts';
+import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { Tensor } from '../tensor.ts';
 import { CommandList, type Command } from './command-list.ts';
 import { pointerOf, type CpuKernelRun, type CpuStorage, type KernelPlan } from './kernel.ts';
-import { bucketSize } from './memory.ts';
 import { ThreadPool, type PoolOptions } from './pool.ts';
 
 /** A command for the threads, or an op's TypeScript reference, which runs between them. */
@@ -32,12 +32,13 @@ export class CpuDevice implements Device {
     const { threads } = pool;
     this.name = `WebAssembly SIMD (${threads} ${threads === 1 ? 'thread' : 'threads'})`;
     // Memory of its own: a pending command may still read a block that was already released.
-    this.#pendingPointer = pool.memory.allocate(pendingBytes);
+    this.#pendingPointer = withMemoryTag('kernels', () => pool.memory.allocate(pendingBytes));
   }
 
   allocate(byteLength: number): Storage {
     const pointer = this.#pool.memory.allocate(byteLength);
-    const storage: CpuStorage = { id: this.#nextId++, byteLength: bucketSize(byteLength), pointer };
+    const size = this.#pool.memory.sizeOf(pointer);
+    const storage: CpuStorage = { id: this.#nextId++, byteLength: size, pointer };
     return storage;
   }
 
@@ -75,7 +76,7 @@ export class CpuDevice implements Device {
     const run: CpuKernelRun = {
       execute: (plan) => this.#execute(plan),
       temporary: (byteLength) => {
-        const storage = this.allocate(byteLength);
+        const storage = withMemoryTag('temporaries', () => this.allocate(byteLength));
         temporaries.push(storage);
         return storage;
       },

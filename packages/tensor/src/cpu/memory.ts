@@ -1,32 +1,27 @@
 import type { MemoryReport } from '../device.ts';
+import { blockAlignment, blockSize, bucketSize, FreeBlocks } from '../free-blocks.ts';
+import { MemoryLedger } from '../memory-ledger.ts';
 
 const pageBytes = 65536;
 const maxPages = 65536;
 /** Vector loads may read this far past a block's end, so the memory never ends with a block. */
 const overreadBytes = 256;
-export const blockAlignment = 256;
 
 /**
- * The size that a request is rounded up to: a multiple of 256 bytes, and beyond 2 KiB one of eight
- * steps an octave, so that freed blocks fit later requests and at most an eighth is wasted.
+ * Hands out blocks of one growing WebAssembly memory, and keeps freed ones for the next request of their size; a
+ * capture takes the best fit.
  */
-export function bucketSize(byteLength: number): number {
-  const step = Math.max(blockAlignment, 2 ** (Math.floor(Math.log2(Math.max(byteLength, 1))) - 3));
-  return Math.max(1, Math.ceil(byteLength / step)) * step;
-}
-
-/** Hands out blocks of one growing WebAssembly memory, and keeps freed ones for the next request. */
 export class LinearMemory {
   readonly memory: WebAssembly.Memory;
   readonly isShared: boolean;
-  /** Addresses of the free blocks of each size. */
-  #free = new Map<number, number[]>();
-  /** Sizes of the blocks in use, by address. */
-  readonly #live = new Map<number, number>();
+  /** Addresses of free blocks. */
+  readonly #free = new FreeBlocks<number>();
+  /** What a capture freed; undefined outside of one. */
+  #captured: FreeBlocks<number> | undefined;
+  /** Sizes of all blocks, in use or free, by address. */
+  readonly #blocks = new Map<number, number>();
+  readonly #ledger = new MemoryLedger();
   #end: number;
-  #liveBytes = 0;
-  #pooledBytes = 0;
-  #peak = 0;
 
   /** @param reserved bytes at the start of the memory that are never handed out */
   constructor(options: { shared: boolean; reserved?: number }) {
@@ -43,13 +38,18 @@ export class LinearMemory {
    * @throws if the memory cannot grow to hold it
    */
   allocate(byteLength: number): number {
-    const size = bucketSize(byteLength);
+    const size = this.#captured ? blockSize(byteLength) : bucketSize(byteLength);
     return (
-      this.#take(size) ??
+      this.#recycle(size) ??
       this.#extend(size) ??
       this.#takeLarger(size) ??
       this.#throwFull(byteLength)
     );
+  }
+
+  /** The size of the block at an address. */
+  sizeOf(pointer: number): number {
+    return this.#blocks.get(pointer)!;
   }
 
   /** A block that was never in use, so that no pending or captured command writes to it. */
@@ -59,75 +59,57 @@ export class LinearMemory {
 
   /** Gives a block back. @throws if `pointer` is not a block in use */
   release(pointer: number): void {
-    const size = this.#live.get(pointer);
-    if (size === undefined) {
+    if (!this.#ledger.isInUse(pointer)) {
       throw new Error(
         `CPU memory: no block in use begins at ${pointer}; it may have been released twice.`,
       );
     }
-    this.#live.delete(pointer);
-    const list = this.#free.get(size);
-    if (list) list.push(pointer);
-    else this.#free.set(size, [pointer]);
-    this.#liveBytes -= size;
-    this.#pooledBytes += size;
+    this.#ledger.give(pointer, { toPool: true });
+    (this.#captured ?? this.#free).add(this.sizeOf(pointer), pointer);
   }
 
   /**
-   * Sets the free blocks aside, so that what follows neither takes from them nor adds to them, until
-   * `restore`, which returns the blocks that were freed meanwhile; they count as in use.
+   * Begins a capture: what is released from now on is reused inside of it alone, until `restore`, which returns the
+   * blocks that the graph keeps for its replays.
    */
   isolate(): { restore: () => number[] } {
-    const outer = this.#free;
-    this.#free = new Map();
+    const captured = (this.#captured = new FreeBlocks<number>());
     return {
       restore: () => {
-        const inner = this.#free;
-        this.#free = outer;
-        return [...inner].flatMap(([size, pointers]) =>
-          pointers.map((pointer) => {
-            this.#pooledBytes -= size;
-            return this.#use(pointer, size);
-          }),
-        );
+        this.#captured = undefined;
+        const kept = captured.takeAll();
+        for (const pointer of kept) this.#ledger.keep(pointer, this.sizeOf(pointer));
+        return kept;
       },
     };
   }
 
   report(): MemoryReport {
-    return {
-      live: this.#liveBytes,
-      pooled: this.#pooledBytes,
-      peak: this.#peak,
-      liveBlocks: this.#live.size,
-    };
+    return this.#ledger.report();
   }
 
   #throwFull(byteLength: number): never {
     throw new Error(
-      `CPU memory: cannot allocate ${byteLength} bytes; ${this.#liveBytes} are in use and the memory ends at 4 GiB. ` +
+      `CPU memory: cannot allocate ${byteLength} bytes; ${this.#ledger.live} are in use and the memory ends at 4 GiB. ` +
         'Use a smaller batch or model.',
     );
   }
 
-  #take(size: number): number | undefined {
-    const pointer = this.#free.get(size)?.pop();
-    if (pointer === undefined) return undefined;
-    this.#pooledBytes -= size;
-    return this.#use(pointer, size);
+  #recycle(size: number): number | undefined {
+    if (!this.#captured) return this.#reuse(this.#free.take(size));
+    return this.#reuse(this.#captured.takeBest(size) ?? this.#free.takeBest(size));
   }
 
-  #use(pointer: number, size: number): number {
-    this.#live.set(pointer, size);
-    this.#liveBytes += size;
-    this.#peak = Math.max(this.#peak, this.#liveBytes + this.#pooledBytes);
-    return pointer;
-  }
-
+  /** When the memory cannot grow, any block that is large enough must do. */
   #takeLarger(size: number): number | undefined {
-    const fitting = [...this.#free].filter(([s, list]) => s >= size && list.length > 0);
-    if (fitting.length === 0) return undefined;
-    return this.#take(Math.min(...fitting.map(([s]) => s)));
+    return this.#reuse(
+      this.#captured?.takeBest(size, Infinity) ?? this.#free.takeBest(size, Infinity),
+    );
+  }
+
+  #reuse(pointer: number | undefined): number | undefined {
+    if (pointer !== undefined) this.#ledger.take(pointer, this.sizeOf(pointer), { fromPool: true });
+    return pointer;
   }
 
   /** A new block at the end; the memory grows by a quarter at least, since growing has a cost. */
@@ -140,7 +122,9 @@ export class LinearMemory {
     }
     const pointer = this.#end;
     this.#end += size;
-    return this.#use(pointer, size);
+    this.#blocks.set(pointer, size);
+    this.#ledger.take(pointer, size, { fromPool: false });
+    return pointer;
   }
 
   #grow(pages: number): boolean {

@@ -1,4 +1,5 @@
 import { CommandList, type Command } from './command-list.ts';
+import { withMemoryTag } from '../memory-ledger.ts';
 import { LinearMemory } from './memory.ts';
 import {
   controlBytes,
@@ -71,7 +72,8 @@ export class ThreadPool {
     this.#stallMilliseconds = stallMilliseconds;
     this.#canSleep = shared && canSleep(this.#view);
     const participants = Array.from({ length: this.threads }, (): ParticipantData => {
-      return { memory: this.memory.memory, scratch: this.memory.allocate(scratchBytes), layout };
+      const scratch = withMemoryTag('kernels', () => this.memory.allocate(scratchBytes));
+      return { memory: this.memory.memory, scratch, layout };
     });
     this.#self = createParticipant(participants[0]!);
     this.#workers = participants.slice(1).map((data) =>
@@ -90,7 +92,7 @@ export class ThreadPool {
       throw new Error(`CPU device: more than ${maxKernels} different kernels.`);
     const code = build().build(this.memory.isShared);
     // Threads compile it at their first use, which may be after the replay of a capture that it was built in.
-    const pointer = this.memory.allocateNew(code.length);
+    const pointer = withMemoryTag('kernels', () => this.memory.allocateNew(code.length));
     new Uint8Array(this.memory.memory.buffer).set(code, pointer);
     this.words().set([pointer, code.length], words.kernels + 2 * id);
     this.#kernels.set(key, id);

@@ -1,19 +1,12 @@
 import type { MemoryReport, Storage } from '../device.ts';
+import { blockSize, bucketSize, FreeBlocks } from '../free-blocks.ts';
+import { MemoryLedger } from '../memory-ledger.ts';
 
 /** A GPU buffer and the serial number of the last submission that uses it. */
 export interface GpuStorage extends Storage {
   readonly buffer: GPUBuffer;
   /** The command batch that last used it; a host write must wait until that batch is submitted. */
   lastBatch: number;
-}
-
-// Buckets grow by powers of two up to 1 MiB and by eighths of a power of two above: little waste, much reuse.
-function bucketSize(byteLength: number): number {
-  const needed = Math.max(256, byteLength);
-  const power = 2 ** Math.ceil(Math.log2(needed));
-  if (power <= 1 << 20) return power;
-  const step = power / 16;
-  return Math.ceil(needed / step) * step;
 }
 
 // With the lowest id taken first, the order of earlier releases does not matter: each step of a loop gets
@@ -29,15 +22,17 @@ function insertByDescendingId(bucket: GpuStorage[], storage: GpuStorage): void {
   bucket.splice(low, 0, storage);
 }
 
-/** Recycles buffers by size bucket. A released buffer is reused by later commands, which run after earlier ones. */
+/**
+ * Recycles buffers by size. A released buffer is reused by later commands, which run after earlier ones. Outside of
+ * captures a request takes a buffer of its own size, so that loops settle; a capture takes the best fit.
+ */
 export class BufferPool {
   readonly #device: GPUDevice;
-  #free = new Map<number, GpuStorage[]>();
+  readonly #free = new FreeBlocks(insertByDescendingId);
+  /** What a capture freed; undefined outside of one. */
+  #captured: FreeBlocks<GpuStorage> | undefined;
+  readonly #ledger = new MemoryLedger();
   #nextId = 0;
-  #live = 0;
-  #pooled = 0;
-  #peak = 0;
-  #liveBlocks = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -49,64 +44,50 @@ export class BufferPool {
   }
 
   allocate(byteLength: number): GpuStorage {
-    const size = bucketSize(byteLength);
+    const size = this.#captured ? blockSize(byteLength) : bucketSize(byteLength);
     const limit = this.#device.limits.maxStorageBufferBindingSize;
     if (size > limit) {
       throw new Error(
         `out of memory: a tensor of ${byteLength} bytes is larger than this adapter's ${limit} bytes a binding`,
       );
     }
-    const recycled = this.#free.get(size)?.pop();
-    if (recycled) this.#pooled -= size;
-    this.#live += size;
-    this.#liveBlocks++;
-    this.#peak = Math.max(this.#peak, this.#live + this.#pooled);
-    return recycled ?? this.#create(size);
+    const recycled = this.#captured
+      ? (this.#captured.takeBest(size) ?? this.#free.takeBest(size))
+      : this.#free.take(size);
+    const storage = recycled ?? this.#create(size);
+    this.#ledger.take(storage.id, storage.byteLength, { fromPool: recycled !== undefined });
+    return storage;
   }
 
   release(storage: GpuStorage): void {
-    const size = storage.byteLength;
-    const bucket = this.#free.get(size);
-    if (bucket) insertByDescendingId(bucket, storage);
-    else this.#free.set(size, [storage]);
-    this.#live -= size;
-    this.#pooled += size;
-    this.#liveBlocks--;
+    (this.#captured ?? this.#free).add(storage.byteLength, storage);
+    this.#ledger.give(storage.id, { toPool: true });
   }
 
-  /** Sets the free list aside, so that what follows neither takes from it nor adds to it, until `restore`. */
+  /**
+   * Begins a capture: what is released from now on is reused inside of it alone, until `restore`, which returns the
+   * buffers that the graph keeps for its replays.
+   */
   isolate(): { restore: () => GpuStorage[] } {
-    const outer = this.#free;
-    this.#free = new Map();
+    const captured = (this.#captured = new FreeBlocks(insertByDescendingId));
     return {
       restore: () => {
-        const inner = [...this.#free.values()].flat();
-        this.#free = outer;
-        // Blocks that a graph keeps count as live.
-        for (const storage of inner) {
-          this.#pooled -= storage.byteLength;
-          this.#live += storage.byteLength;
-          this.#liveBlocks++;
-        }
-        return inner;
+        this.#captured = undefined;
+        const kept = captured.takeAll();
+        for (const { id, byteLength } of kept) this.#ledger.keep(id, byteLength);
+        return kept;
       },
     };
   }
 
   report(): MemoryReport {
-    return {
-      live: this.#live,
-      pooled: this.#pooled,
-      peak: this.#peak,
-      liveBlocks: this.#liveBlocks,
-    };
+    return this.#ledger.report();
   }
 
   /** Returns pooled memory to the driver. Only after all submitted work is done. */
   trim(): void {
-    for (const bucket of this.#free.values()) bucket.forEach(({ buffer }) => buffer.destroy());
-    this.#free.clear();
-    this.#pooled = 0;
+    for (const { buffer } of this.#free.takeAll()) buffer.destroy();
+    this.#ledger.forgetPooled();
   }
 
   #create(size: number): GpuStorage {

@@ -1,4 +1,5 @@
 import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
+import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
 import { Tensor } from '../tensor.ts';
 import type { Autotuner } from './autotune.ts';
@@ -154,7 +155,7 @@ export class WebGpuDevice implements Device {
       tuning: this.#tuner && { tuner: this.#tuner, device: this },
       dispatch: (...args) => this.#dispatch(...args),
       temporary: (byteLength) => {
-        const storage = this.allocate(byteLength);
+        const storage = withMemoryTag('temporaries', () => this.allocate(byteLength));
         temporaries.push(storage);
         return storage;
       },

@@ -1,0 +1,131 @@
+import { describe, expect, test } from 'vitest';
+import {
+  empty,
+  map,
+  mean,
+  scope,
+  ShapeDevice,
+  tensor,
+  withDefaultDevice,
+  withMemoryTag,
+  type Device,
+  type Tensor,
+} from '@farmer/tensor';
+import { valueAndGrad } from '@farmer/autograd';
+import { AdamW, createKeyValueCache, Init, ShapeInit, Transformer } from '@farmer/nn';
+import { CapturedTraining, Farmer, negativeLogLikelihood, preset } from 'farmer';
+import { openTestDevice, testDevices } from '../support/devices.ts';
+import { normals, randomizeParameters } from '../support/farmer.ts';
+
+const initOn = (device: Device) =>
+  device instanceof ShapeDevice ? new ShapeInit(device) : new Init(1, device);
+
+interface StepOptions {
+  readonly recompute: boolean;
+}
+
+/** One captured step of the tiny FARMER; @returns the parameters afterwards */
+function trainFarmer(device: Device, { recompute }: StepOptions): readonly Tensor[] {
+  const { model: config, training: options } = preset('tiny');
+  const model = new Farmer(config, initOn(device));
+  if (device.kind !== 'shapes') randomizeParameters(model, 2, 0.05);
+  model.recompute = recompute;
+  const images = tensor(normals(1, 16 * 784), [16, 28, 28, 1]);
+  const labels = tensor(new Int32Array(16), [16], 'i32');
+  const training = new CapturedTraining(options, {
+    parameters: model.namedParameters(),
+    prepare: () => {},
+    loss: () => negativeLogLikelihood(model.logLikelihood(images, labels), 784),
+  });
+  training.advance();
+  return model.parameters();
+}
+
+/** One captured step of a stack of Transformer blocks with a squared loss; @returns loss and gradients */
+function trainTransformer(device: Device, { recompute }: StepOptions): readonly Tensor[] {
+  const model = new Transformer(initOn(device), { layers: 4, width: 64, heads: 4 });
+  model.recompute = recompute;
+  const [batch, tokens] = [8, 48];
+  const x = tensor(normals(3, batch * tokens * 64), [batch, tokens, 64]);
+  const optimiser = new AdamW(model.namedParameters(), { clipNorm: 1 });
+  optimiser.setStep(1e-3, 1);
+  const loss = () => mean(map('y * y', { y: model.forward(x, { causal: true }) }));
+  let results: readonly Tensor[] = [];
+  device.capture(() => {
+    results = scope(() => {
+      const { value, gradients } = valueAndGrad(loss, model.parameters());
+      optimiser.update(gradients, value);
+      return [value, ...gradients];
+    });
+  });
+  return results;
+}
+
+const steps = { 'the tiny FARMER': trainFarmer, 'a stack of Transformer blocks': trainTransformer };
+type Step = typeof trainFarmer;
+
+function needOf(step: Step, options: StepOptions) {
+  const shapes = new ShapeDevice();
+  withDefaultDevice(shapes, () => step(shapes, options));
+  return shapes.need();
+}
+
+/** Runs a step on a device of its own, since a device's peak counts from its start. */
+async function measure(name: string, step: Step, options: StepOptions) {
+  const device = await openTestDevice(name);
+  try {
+    const { peak: before } = device.memory();
+    const results = withDefaultDevice(device, () => step(device, options));
+    await device.synchronize();
+    const { peak, peakByTag } = device.memory();
+    return { peak: peak - before, peakByTag, values: await readAll(results) };
+  } finally {
+    device.destroy();
+  }
+}
+
+const readAll = (tensors: readonly Tensor[]) => Promise.all(tensors.map((each) => each.data()));
+
+describe.each(testDevices)('memory on %s', (name) => {
+  test.each(Object.entries(steps))(
+    'a captured step of %s takes little more than it needs; less if it computes again, to the same bits',
+    async (_, step) => {
+      const need = needOf(step, { recompute: false });
+      const kept = await measure(name, step, { recompute: false });
+      expect(kept.peak).toBeGreaterThanOrEqual(need.bytes);
+      expect(kept.peak).toBeLessThan(1.3 * need.bytes);
+      for (const tag of ['parameters', 'optimiser', 'activations']) {
+        expect(kept.peakByTag[tag]).toBeGreaterThan(0.85 * need.byTag[tag]!);
+        expect(kept.peakByTag[tag]).toBeLessThan(1.3 * need.byTag[tag]!);
+      }
+
+      const needAgain = needOf(step, { recompute: true });
+      expect(needAgain.bytes).toBeLessThan(0.8 * need.bytes);
+      const again = await measure(name, step, { recompute: true });
+      expect(again.peak).toBeLessThan(0.75 * kept.peak);
+      expect(again.values).toEqual(kept.values);
+    },
+  );
+
+  test('is booked by tag, and captures take what an earlier one left', async () => {
+    const device = await openTestDevice(name);
+    withDefaultDevice(device, () => {
+      const x = withMemoryTag('mine', () => empty([1000]));
+      const caches = createKeyValueCache(2, 8, 16, 3);
+      expect(device.memory().byTag).toMatchObject({ mine: 4096, cache: 6 * 1024 });
+      expect(device.memory().byTag.other).toBeUndefined();
+      const square = () =>
+        device.capture(() => scope(() => void map('y * x', { x, y: map('x * x', { x }) })));
+      const first = square();
+      const { live, pooled, peak } = device.memory();
+      expect(device.memory().byTag.graph).toBe(2 * 4096);
+      first.dispose();
+      expect(device.memory().byTag.graph).toBeUndefined();
+      square();
+      expect(device.memory()).toMatchObject({ live, pooled, peak });
+      x.dispose();
+      for (const { keys, values } of caches) [keys, values].forEach((each) => each.dispose());
+    });
+    device.destroy();
+  });
+});
