@@ -122,6 +122,8 @@ describe('training', () => {
     expect(resumed.stderr).toContain('resuming    at step 17 of 40');
     expect(resumed.stdout.trimEnd()).not.toContain('\n');
     expect(results(resumed)).toMatchObject({ command: 'train', step: STEPS, steps: STEPS });
+    const { memory } = results(resumed) as { memory: { peak: number; need: number } };
+    expect(memory.peak).toBeGreaterThan(memory.need);
     expect(await isSame('whole', 'parts')).toBe(true);
     expect(existsSync(join(run('parts'), 'samples', 'step-000040.png'))).toBe(true);
   });

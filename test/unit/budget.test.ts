@@ -8,6 +8,7 @@ import {
   ShapeDevice,
   sum,
   withDefaultDevice,
+  withMemoryTag,
   type Tensor,
 } from '@farmer/tensor';
 import { valueAndGrad } from '@farmer/autograd';
@@ -77,6 +78,19 @@ describe('the device of shapes', () => {
     });
   });
 
+  it('counts what is needed up to the last use, however long it is held', () => {
+    onShapes((device) => {
+      const x = empty([100]);
+      scope(() => {
+        const y = map('x + 1', { x });
+        withMemoryTag('late', () => map('y + 1', { y: map('y * 2', { y }) }));
+      });
+      expect(device.memory()).toMatchObject({ live: 400, peak: 1600 });
+      expect(device.need()).toEqual({ bytes: 1200, byTag: { other: 800, late: 400 } });
+      x.dispose();
+    });
+  });
+
   it('has no values to read', async () => {
     await expect(onShapes(() => empty([2])).data()).rejects.toThrow('has no values');
   });
@@ -113,6 +127,8 @@ describe('costs', () => {
     const [one, eight] = [1, 8].map((batch) => trainingCost({ model, training }, batch));
     expect(eight!.flops).toBe(8 * one!.flops);
     expect(eight!.optimiserBytes).toBe(one!.optimiserBytes);
+    const total = Object.values(eight!.byTag).reduce((sum, bytes) => sum + bytes);
+    expect(total).toBe(eight!.peakBytes);
     expect(eight!.peakBytes).toBeGreaterThan(one!.peakBytes);
     expect(samplingCost(model, 8).flops).toBe(8 * samplingCost(model, 1).flops);
     expect(likelihoodCost(model, 8).peakBytes).toBeLessThan(eight!.peakBytes);

@@ -23,6 +23,13 @@ describe('configurations', () => {
     expect(parseConfig({ model: older, training }, 'file').model).toEqual(model);
   });
 
+  it('without training.recompute keep all activations', () => {
+    const { model, training } = preset('tiny');
+    const { recompute, ...older } = training;
+    expect(recompute).toBe(false);
+    expect(parseConfig({ model, training: older }, 'file').training).toEqual(training);
+  });
+
   it.each([
     [{ flow: { ...preset('tiny').model.flow, kind: 'glow' } }, 'model.flow.kind is "glow"'],
     [{ prior: 'student' }, 'model.prior is "student"'],
