@@ -56,10 +56,11 @@ for (const adapter of testAdapters) {
       }),
     };
 
-    test.runIf(adapter === 'swiftshader')('these are all that the adapter runs', () => {
+    test('the adapter runs these, and on SwiftShader no others', () => {
       const names = (list: readonly MatmulVariant[]) => list.map(({ name }) => name);
-      const tested = Object.values(variants).map((variant) => variant());
-      expect(names(tested)).toEqual(names(matmulVariants(device.capabilities)));
+      const tested = names(Object.values(variants).map((variant) => variant()));
+      const known = names(matmulVariants(device.capabilities));
+      expect(known).toEqual(adapter === 'swiftshader' ? tested : expect.arrayContaining(tested));
     });
 
     for (const [name, variant] of Object.entries(variants)) {
