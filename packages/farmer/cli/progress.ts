@@ -1,3 +1,4 @@
+import type { CompileProgress } from '@farmer/tensor';
 import type { StepMetrics } from '../src/captured-training.ts';
 import type { Output } from './output.ts';
 
@@ -44,7 +45,7 @@ export function formatDuration(seconds: number): string {
 }
 
 /** Shows how many kernels are compiled. */
-export function compilingLine(output: Output): (done: number, total: number) => void {
+export function compilingLine(output: Output): CompileProgress {
   return (done, total) => output.status(`compiling kernels: ${done} of ${total}`);
 }
 

@@ -1,4 +1,4 @@
-import type { Device } from '@farmer/tensor';
+import type { CompileProgress, Device } from '@farmer/tensor';
 import type { Trainer } from '../src/trainer.ts';
 import { runTraining } from './training-loop.ts';
 
@@ -21,7 +21,7 @@ export async function measureStep(
   trainer: Trainer,
   device: Device,
   seconds: number,
-  onCompiled: (done: number, total: number) => void,
+  onCompiled: CompileProgress,
 ): Promise<MeasuredStep> {
   const logSteps = Infinity;
   await runTraining({ trainer, device, until: 1, logSteps, onCompiled });

@@ -1,4 +1,4 @@
-import type { Device } from '@farmer/tensor';
+import type { CompileProgress, Device } from '@farmer/tensor';
 import type { StepMetrics } from '../src/captured-training.ts';
 
 /** Steps in a row without a finite loss after which training has failed. */
@@ -8,7 +8,7 @@ const HOPELESS_STEPS = 50;
 export interface Trainable<Metrics extends StepMetrics> {
   /** Steps done. */
   readonly step: number;
-  precompile(onProgress?: (done: number, total: number) => void): Promise<void>;
+  precompile(onProgress?: CompileProgress): Promise<void>;
   advance(): void;
   /** Means over the steps since the last reading, up to the last step that was started. */
   readMetrics(): Promise<Metrics>;
@@ -22,7 +22,7 @@ export interface TrainingLoop<Metrics extends StepMetrics> {
   /** Read metrics at every multiple of this many steps, and at the end. */
   readonly logSteps: number;
   /** Kernels that were compiled, and all that need to be, where that takes a while. */
-  readonly onCompiled?: (done: number, total: number) => void;
+  readonly onCompiled?: CompileProgress;
   readonly onMetrics?: (metrics: Metrics) => void | Promise<void>;
   /**
    * Runs after every step that is not the last.

@@ -10,6 +10,7 @@ import {
   stack,
   zeros,
   type Graph,
+  type CompileProgress,
   type Tensor,
 } from '@farmer/tensor';
 import type { TrainingConfig } from './config.ts';
@@ -83,7 +84,7 @@ export class CapturedTraining {
   }
 
   /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
-  async precompile(onProgress?: (done: number, total: number) => void): Promise<void> {
+  async precompile(onProgress?: CompileProgress): Promise<void> {
     if (!this.#graph) await defaultDevice().precompile(() => this.#computeStep(), onProgress);
   }
 

@@ -5,6 +5,7 @@ import {
   persist,
   philoxPermutation,
   tensor,
+  type CompileProgress,
   type Tensor,
 } from '@farmer/tensor';
 import { augment, type Augmentation } from './augment.ts';
@@ -67,7 +68,7 @@ export class ClassifierTrainer {
   }
 
   /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
-  precompile(onProgress?: (done: number, total: number) => void): Promise<void> {
+  precompile(onProgress?: CompileProgress): Promise<void> {
     return this.#training.precompile(onProgress);
   }
 

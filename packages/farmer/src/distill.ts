@@ -1,6 +1,15 @@
 import { noGrad } from '@farmer/autograd';
 import type { AdamW } from '@farmer/nn';
-import { map, mean, RandomStream, scope, stack, variance, type Tensor } from '@farmer/tensor';
+import {
+  map,
+  mean,
+  RandomStream,
+  scope,
+  stack,
+  variance,
+  type CompileProgress,
+  type Tensor,
+} from '@farmer/tensor';
 import { CapturedTraining, type StepMetrics } from './captured-training.ts';
 import type { ImageDataset } from './data/image-dataset.ts';
 import { pixelMap } from './dequantize.ts';
@@ -80,7 +89,7 @@ export class Distiller {
   }
 
   /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
-  precompile(onProgress?: (done: number, total: number) => void): Promise<void> {
+  precompile(onProgress?: CompileProgress): Promise<void> {
     return this.#training.precompile(onProgress);
   }
 

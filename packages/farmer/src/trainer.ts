@@ -1,5 +1,5 @@
 import type { AdamW } from '@farmer/nn';
-import { empty, persist, philoxUniforms, type Tensor } from '@farmer/tensor';
+import { empty, persist, philoxUniforms, type CompileProgress, type Tensor } from '@farmer/tensor';
 import { CapturedTraining, type StepMetrics } from './captured-training.ts';
 import type { FarmerConfig } from './config.ts';
 import type { ImageDataset } from './data/image-dataset.ts';
@@ -75,7 +75,7 @@ export class Trainer {
   }
 
   /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
-  precompile(onProgress?: (done: number, total: number) => void): Promise<void> {
+  precompile(onProgress?: CompileProgress): Promise<void> {
     return this.#training.precompile(onProgress);
   }
 

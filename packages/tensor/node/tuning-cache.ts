@@ -16,7 +16,8 @@ export const tuningFile = (): string => join(cacheRoot(), 'autotune.json');
  * @param adapter names the adapter, its driver and what else decides which variants it runs
  */
 export function openTuner(adapter: string, file = tuningFile()): Autotuner {
-  const known = Object.hasOwn(readFile(file, true), adapter) ? readFile(file)[adapter]! : {};
+  const kept = readFile(file, true);
+  const known = Object.hasOwn(kept, adapter) ? kept[adapter]! : {};
   return new Autotuner(known, (choices) => {
     try {
       // Another process may have added other adapters, or other shapes of this one.

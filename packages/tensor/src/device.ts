@@ -25,6 +25,9 @@ export interface MemoryReport {
   peakByTag: Readonly<Record<string, number>>;
 }
 
+/** Hears how many kernels are compiled, of those that need to be. */
+export type CompileProgress = (done: number, total: number) => void;
+
 /** A recorded list of commands with its own memory, run again by `replay`. */
 export interface Graph {
   readonly commandCount: number;
@@ -55,7 +58,7 @@ export interface Device {
    * must not read tensors, nor write them from the host.
    * @param onProgress of the kernels that are new
    */
-  precompile(body: () => void, onProgress?: (done: number, total: number) => void): Promise<void>;
+  precompile(body: () => void, onProgress?: CompileProgress): Promise<void>;
   /**
    * Runs `body` and records the commands that it issues. Memory that it allocates and frees is reused
    * inside the recording and belongs to the returned graph; tensors it leaves alive stay valid

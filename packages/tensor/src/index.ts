@@ -5,7 +5,7 @@ export { CpuDevice } from './cpu/device.ts';
 export { ThreadPool } from './cpu/pool.ts';
 export type { SpawnWorker } from './cpu/pool.ts';
 export { defaultDevice, setDefaultDevice, withDefaultDevice } from './device.ts';
-export type { Device, Graph, MemoryReport, Storage } from './device.ts';
+export type { CompileProgress, Device, Graph, MemoryReport, Storage } from './device.ts';
 export type { MemoryNeed } from './liveness.ts';
 export { withMemoryTag } from './memory-ledger.ts';
 export type { DType, TypedArray } from './dtype.ts';

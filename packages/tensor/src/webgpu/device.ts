@@ -1,4 +1,4 @@
-import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
+import type { CompileProgress, Device, Graph, MemoryReport, Storage } from '../device.ts';
 import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
 import { Tensor } from '../tensor.ts';
@@ -164,10 +164,7 @@ export class WebGpuDevice implements Device {
     for (const storage of temporaries) this.release(storage);
   }
 
-  async precompile(
-    body: () => void,
-    onProgress?: (done: number, total: number) => void,
-  ): Promise<void> {
+  async precompile(body: () => void, onProgress?: CompileProgress): Promise<void> {
     if (this.#recording) throw new Error('precompile: not inside a capture');
     const kernels = (this.#needed = new Set<Kernel>());
     try {

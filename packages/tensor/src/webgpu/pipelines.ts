@@ -1,3 +1,4 @@
+import type { CompileProgress } from '../device.ts';
 import type { Kernel } from './kernel.ts';
 
 export interface Pipeline {
@@ -37,10 +38,7 @@ export class PipelineCache {
    * Compiles kernels beside each other, on the driver's threads.
    * @throws Error with the source line of a shader that does not compile
    */
-  async compile(
-    kernels: Iterable<Kernel>,
-    onProgress?: (done: number, total: number) => void,
-  ): Promise<void> {
+  async compile(kernels: Iterable<Kernel>, onProgress?: CompileProgress): Promise<void> {
     const missing = new Map<string, Kernel>();
     for (const kernel of kernels) {
       if (!this.#bySource.has(kernel.source)) missing.set(kernel.source, kernel);

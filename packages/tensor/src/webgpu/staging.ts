@@ -1,10 +1,12 @@
+import { FreeBlocks } from '../free-blocks.ts';
+
 /** Idle buffers above this many bytes go back to the driver. */
 const mostIdleBytes = 16 << 20;
 
 /** Mappable buffers for read-backs, used again by size, so that a steady loop of reads makes none. */
 export class StagingRing {
   readonly #device: GPUDevice;
-  readonly #idle = new Map<number, GPUBuffer[]>();
+  readonly #idle = new FreeBlocks<GPUBuffer>();
   #idleBytes = 0;
   #created = 0;
 
@@ -20,7 +22,7 @@ export class StagingRing {
   /** A buffer of at least `byteLength` bytes that is not mapped. */
   take(byteLength: number): GPUBuffer {
     const size = 2 ** Math.ceil(Math.log2(Math.max(256, byteLength)));
-    const idle = this.#idle.get(size)?.pop();
+    const idle = this.#idle.take(size);
     if (idle) {
       this.#idleBytes -= size;
       return idle;
@@ -39,14 +41,11 @@ export class StagingRing {
       return;
     }
     this.#idleBytes += buffer.size;
-    const bucket = this.#idle.get(buffer.size);
-    if (bucket) bucket.push(buffer);
-    else this.#idle.set(buffer.size, [buffer]);
+    this.#idle.add(buffer.size, buffer);
   }
 
   destroy(): void {
-    for (const bucket of this.#idle.values()) bucket.forEach((buffer) => buffer.destroy());
-    this.#idle.clear();
+    for (const buffer of this.#idle.takeAll()) buffer.destroy();
     this.#idleBytes = 0;
   }
 }
