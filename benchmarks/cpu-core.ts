@@ -12,6 +12,7 @@ import { planPointwise } from '../packages/tensor/src/cpu/pointwise/plan.ts';
 import { ThreadPool } from '../packages/tensor/src/cpu/pool.ts';
 import { hasRelaxedMadd, ModuleBuilder } from '../packages/tensor/src/cpu/wasm/index.ts';
 import { parse } from '../packages/tensor/src/expression/parse.ts';
+import { multiplyAddLoop } from './multiply-add-loop.ts';
 import { enableRelaxedSimd, spawnNodeWorker } from '../packages/tensor/node/workers.ts';
 
 interface Case {
@@ -87,23 +88,10 @@ function overheadCase(pool: ThreadPool, taskCount: number): Case {
   return { name: `empty command, ${taskCount} tasks`, plans, amount: 1e-3, unit: 'M commands/s' };
 }
 
-/** The ceiling of 128-bit SIMD: chains of multiply-adds in registers, independent of each other and of memory. */
 function ceilingCase(pool: ThreadPool): Case {
   const [chains, rounds, taskCount] = [12, 100_000, 8];
-  const build = (): ModuleBuilder => {
-    const module = new ModuleBuilder();
-    module.kernel((f, args, task) => {
-      const factor = f.let(f.splat(args, 4));
-      const sums = Array.from({ length: chains }, () => f.let(f.splat(args, 8)));
-      f.loop(0, f.let(f.i32(args)), 1, () => {
-        for (const sum of sums) f.set(sum, sum.madd(factor, factor));
-      });
-      const total = sums.reduce((a, b) => a.add(b));
-      f.store(f.let(f.i32(args, 12).add(task.shl(4))), total);
-    });
-    return module;
-  };
-  const words = [rounds, floatWord(0.5), floatWord(1), pool.memory.allocate(16 * taskCount)];
+  const words = [rounds, floatWord(0.5), pool.memory.allocate(16 * taskCount)];
+  const build = () => multiplyAddLoop(chains);
   const plans = [{ key: 'ceiling', build, words, taskCount }];
   const amount = (8 * chains * rounds * taskCount) / 1e9;
   return { name: 'multiply-add in registers', plans, amount, unit: 'GFLOP/s' };

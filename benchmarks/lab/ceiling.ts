@@ -1,13 +1,13 @@
 import { apply, map, scope, tensor, type Device, type Op } from '@farmer/tensor';
 import { floatWord } from '../../packages/tensor/src/cpu/command-list.ts';
 import { pointerOf, type CpuKernel } from '../../packages/tensor/src/cpu/kernel.ts';
-import { ModuleBuilder } from '../../packages/tensor/src/cpu/wasm/index.ts';
 import {
   kernel,
   linearGrid,
   memoizeKernel,
   type WebGpuKernel,
 } from '../../packages/tensor/src/webgpu/kernel.ts';
+import { multiplyAddLoop } from '../multiply-add-loop.ts';
 import { time } from './time.ts';
 
 /** What the device reaches at best: multiply-adds in registers, and copies, of which each byte counts twice. */
@@ -57,19 +57,7 @@ const loopOnWebGpu: WebGpuKernel<LoopParams> = (run, { outputs: [y], params }) =
 const loopOnCpu: CpuKernel<LoopParams> = (run, { outputs: [y], params: { chains, rounds } }) =>
   run.execute({
     key: `multiply-add-loop-${chains}`,
-    build: () => {
-      const module = new ModuleBuilder();
-      module.kernel((f, args, task) => {
-        const factor = f.let(f.splat(args, 4));
-        const sums = Array.from({ length: chains }, () => f.let(f.splat(args, 4)));
-        f.loop(0, f.let(f.i32(args)), 1, () => {
-          for (const sum of sums) f.set(sum, sum.madd(factor, factor));
-        });
-        const total = sums.reduce((a, b) => a.add(b));
-        f.store(f.let(f.i32(args, 8).add(task.shl(4))), total);
-      });
-      return module;
-    },
+    build: () => multiplyAddLoop(chains),
     words: [rounds, floatWord(0.5), pointerOf(y!)],
     taskCount: y!.size / lanes,
   });
