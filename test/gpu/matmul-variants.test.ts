@@ -26,6 +26,7 @@ const forced = (choice: MatmulChoice): Op<MatmulParams> => ({
 const sizes: readonly [number, number, number, number][] = [
   [3, 20, 36, 24],
   [1, 97, 132, 200],
+  [2, 68, 72, 48],
   [2, 17, 13, 31],
   [1, 67, 71, 129],
   [1, 130, 264, 36],
@@ -44,9 +45,16 @@ for (const adapter of testAdapters) {
     const variants: Record<string, () => MatmulVariant> = {
       naive: () => naive,
       ...Object.fromEntries(
-        [4, 8, 16].map((rows) => [
-          `subgroup, ${rows} rows`,
-          () => subgroup(device.capabilities.subgroups!.maxSize, rows),
+        (
+          [
+            [4, 1],
+            [8, 1],
+            [16, 1],
+            [32, 2],
+          ] as const
+        ).map(([rows, quads]) => [
+          `subgroup, ${rows} rows of ${quads} vec4s a lane`,
+          () => subgroup(device.capabilities.subgroups!.maxSize, rows, quads),
         ]),
       ),
       // Lavapipe would take minutes to compile these.
@@ -71,7 +79,10 @@ for (const adapter of testAdapters) {
         [true, true],
       ] as const)(`${name}, transposed %s and %s`, async ([transposeA, transposeB]) => {
         const random = sampleRandom(uniformSource(1));
+        // Lavapipe compiles the largest tile for 15 s where rows are not whole vec4s, and never selects it there.
+        const skipsOdd = adapter === 'lavapipe' && variant().tileRows === 32;
         for (const [batch, m, n, k] of sizes) {
+          if (skipsOdd && (n % 4 > 0 || k % 4 > 0)) continue;
           for (const slices of [1, 3]) {
             const inputs = [
               random.normals([batch, ...(transposeA ? [k, m] : [m, k])]),

@@ -43,7 +43,7 @@ describe('the subgroup-matrix variant', () => {
 
   const forms = [false, true].flatMap((transposeA) =>
     [false, true].flatMap((transposeB) =>
-      [false, true].map((aligned) => ({ transposeA, transposeB, aligned })),
+      [false, true].map((aligned) => ({ transposeA, transposeB, aligned, alignedA: aligned })),
     ),
   );
   test.each(shapes)('compiles for matrices of $m × $n × $k', async (shape) => {

@@ -3,22 +3,12 @@ import type { MatmulSource } from './source.ts';
 // Loads of the tile variants, from a tile that begins at `row` and `column`. WGSL.
 
 /** A vec4 of a at (row + at, at_k), along k, or along rows where a is stored transposed; zeros outside. */
-export function loadA({ transposeA, aligned }: MatmulSource): string {
-  if (transposeA)
-    return scalars(
-      'a',
-      'p.a + at_k * u.m + row + at',
-      (i) => `row + at + ${i} < u.m`,
-      'at_k < p.k_end',
-    );
-  if (aligned)
-    return guarded('a', 'p.a + (row + at) * u.k + at_k', 'row + at < u.m && at_k < p.k_end');
-  return scalars(
-    'a',
-    'p.a + (row + at) * u.k + at_k',
-    (i) => `at_k + ${i} < p.k_end`,
-    'row + at < u.m',
-  );
+export function loadA({ transposeA, alignedA }: MatmulSource): string {
+  const at = transposeA ? 'p.a + at_k * u.m + row + at' : 'p.a + (row + at) * u.k + at_k';
+  if (alignedA) return guarded('a', at, 'row + at < u.m && at_k < p.k_end');
+  return transposeA
+    ? scalars('a', at, (i) => `row + at + ${i} < u.m`, 'at_k < p.k_end')
+    : scalars('a', at, (i) => `at_k + ${i} < p.k_end`, 'row + at < u.m');
 }
 
 /** A vec4 of b at (at_k, column + at), along columns, or along k where b is stored transposed; zeros outside. */

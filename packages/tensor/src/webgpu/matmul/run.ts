@@ -48,10 +48,12 @@ function runProblem(
   const split = slices > 1;
   const partial = split ? run.temporary(slices * rows * n * 4) : undefined;
   const own = split ? sumOnly : epilogue;
+  const aligned = variant.vectorized && n % 4 === 0 && k % 4 === 0;
   const source = {
     transposeA,
     transposeB,
-    aligned: variant.vectorized && n % 4 === 0 && k % 4 === 0,
+    aligned,
+    alignedA: aligned && (!transposeA || m % 4 === 0),
     epilogue: own,
   };
   const tilesM = Math.ceil(m / variant.tileRows);

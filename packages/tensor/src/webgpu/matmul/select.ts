@@ -17,12 +17,14 @@ const wantedWorkgroups = { software: 16, hardware: 256 };
 /** Shorter slices of k cost more in partial sums than they gain. */
 const shortestSlice = 128;
 
+/** From this many products on, a larger tile earns its second of compilation within a few hundred runs. */
+const large = 2 ** 24;
 /** Below this many products a dispatch costs more than the sums, and the smallest kernel compiles fastest. */
 const tiny = 32 ** 3;
 
 /**
- * The selection table: which variant serves which adapter and shape. On software adapters more rows run faster
- * and take longer to compile (seconds, once), so that shapes that no fast path serves get few.
+ * The selection table: which variant serves which adapter and shape. On software adapters larger tiles run faster
+ * and take longer to compile (seconds, once), so that shapes that no fast path serves get small ones.
  *
  * | adapter                         | shape                             | variant              |
  * | ------------------------------- | --------------------------------- | -------------------- |
@@ -31,6 +33,7 @@ const tiny = 32 ** 3;
  * | hardware                        | 256 tiles of 128 × 128 or more    | 4, tile of 128 × 128 |
  * | hardware                        | other                             | 3, tile of 64 × 64   |
  * | software with one subgroup size | m ≤ 8, or n or k no multiple of 4 | 2, subgroup, 4 rows  |
+ * | software with one subgroup size | 2²⁴ products or more               | 2, subgroup, 32 rows |
  * | software with one subgroup size | other                             | 2, subgroup, 16 rows |
  * | other software                  | other                             | 1, naive             |
  */
@@ -56,16 +59,20 @@ export function slicesFor(
 /** Every variant that runs on this adapter, in the order of their numbers. */
 export function matmulVariants(capabilities: WebGpuCapabilities): MatmulVariant[] {
   const lanes = subgroupSize(capabilities);
-  const rows = lanes && lanes <= 16 ? [4, 8, 16] : [];
   const matrix = matrixVariant(capabilities);
   return [
     naive,
-    ...rows.map((count) => subgroup(lanes!, count)),
+    ...(lanes && lanes <= 16 ? subgroupVariants(lanes) : []),
     tile,
     largeTile,
     ...(matrix ? [matrix] : []),
   ];
 }
+
+const subgroupVariants = (lanes: number) => [
+  ...[4, 8, 16].map((rows) => subgroup(lanes, rows)),
+  subgroup(lanes, 32, 2),
+];
 
 const tilesOf = ({ m, n, batches }: MatmulProblem, { tileRows, tileColumns }: MatmulVariant) =>
   Math.ceil(m / tileRows) * Math.ceil(n / tileColumns) * batches;
@@ -94,5 +101,6 @@ function selectVariant(capabilities: WebGpuCapabilities, problem: MatmulProblem)
   }
   const lanes = subgroupSize(capabilities);
   if (lanes === undefined || lanes > 16) return naive;
-  return subgroup(lanes, m <= 8 || n % 4 !== 0 || k % 4 !== 0 ? 4 : 16);
+  if (m <= 8 || n % 4 !== 0 || k % 4 !== 0) return subgroup(lanes, 4);
+  return m * n * k < large ? subgroup(lanes, 16) : subgroup(lanes, 32, 2);
 }

@@ -7,8 +7,10 @@ import type { BatchLayout, MatmulProblem } from './problem.ts';
 export interface MatmulSource {
   readonly transposeA: boolean;
   readonly transposeB: boolean;
-  /** n and k are multiples of 4: rows of a, b and the output are whole vec4s. */
+  /** n and k are multiples of 4: rows of b and of the output are whole vec4s. */
   readonly aligned: boolean;
+  /** Rows of a, as it is stored, are whole vec4s too. */
+  readonly alignedA: boolean;
   readonly epilogue: Epilogue;
 }
 
@@ -121,10 +123,10 @@ export function memoizeSource(
   source: MatmulSource,
   make: (source: MatmulSource) => Kernel,
 ): Kernel {
-  const { transposeA, transposeB, aligned, epilogue } = source;
+  const { transposeA, transposeB, aligned, alignedA, epilogue } = source;
   let kernels = made.get(epilogue.expression);
   if (!kernels) made.set(epilogue.expression, (kernels = new Map()));
-  const key = [name, transposeA, transposeB, aligned, epilogueKey(epilogue)].join();
+  const key = [name, transposeA, transposeB, aligned, alignedA, epilogueKey(epilogue)].join();
   let found = kernels.get(key);
   if (!found) kernels.set(key, (found = make(source)));
   return found;

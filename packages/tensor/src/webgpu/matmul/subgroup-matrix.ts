@@ -59,7 +59,7 @@ function make(
   return matmulKernel({
     name,
     source,
-    a: alignedType(source) === 'vec4f' && !transposeA ? 'vec4f' : 'f32',
+    a: source.alignedA ? 'vec4f' : 'f32',
     b: alignedType(source),
     enable: `enable f16;
 enable subgroups;

@@ -4,32 +4,47 @@ import { matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts
 /**
  * Variant 2, for software adapters: the workgroup is one subgroup, with no barrier and no workgroup memory, which
  * they emulate slowly. Each lane loads four values along k of its rows of a, and all lanes take these in turn
- * by broadcast against four rows of b, of which a lane owns four columns.
+ * by broadcast against four rows of b, of which a lane owns `4 · quads` columns.
+ *
+ * There each lane of a load is a load and a bounds check of its own, which cost as much as dozens of vector
+ * multiply-adds: a value of a is used by all columns of the tile, one of b by all rows, so large tiles win, even though their
+ * sums do not fit in registers.
  * @param lanes the adapter's one subgroup size
  * @param rows output rows of a workgroup
+ * @param quads vec4s of an output row that a lane owns
  */
-export function subgroup(lanes: number, rows: number): MatmulVariant {
-  const name = `matmul-2-subgroup-${lanes}-${rows}`;
+export function subgroup(lanes: number, rows: number, quads = 1): MatmulVariant {
+  const name = `matmul-2-subgroup-${lanes}-${rows}x${lanes * 4 * quads}`;
   return {
     name,
     tileRows: rows,
-    tileColumns: lanes * 4,
+    tileColumns: lanes * 4 * quads,
     stepK: 4,
     vectorized: true,
-    make: (source) => make(name, source, lanes, rows),
+    make: (source) => make(name, source, lanes, rows, quads),
   };
 }
 
 const list = (count: number, line: (i: number) => string, separator = '\n    ') =>
   Array.from({ length: count }, (_, i) => line(i)).join(separator);
 
-function make(name: string, source: MatmulSource, lanes: number, rows: number): Kernel {
-  const { transposeA, transposeB, aligned } = source;
-  const registers = Math.ceil(rows / lanes);
+function make(
+  name: string,
+  source: MatmulSource,
+  lanes: number,
+  rows: number,
+  quads: number,
+): Kernel {
+  const { transposeB, aligned, alignedA } = source;
+  const a = loadsOfA(source, lanes, rows);
+  const multiplyAdd = (r: number, q: number) => `{
+      let x = ${a.row(r)};
+      acc${r * quads + q} += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+    }`;
   return matmulKernel({
     name,
     source,
-    a: aligned && !transposeA ? 'vec4f' : 'f32',
+    a: alignedA ? 'vec4f' : 'f32',
     b: aligned ? 'vec4f' : 'f32',
     enable: 'enable subgroups;',
     code: `
@@ -39,31 +54,78 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
   if (group >= u.count) { return; }
   let p = place(group);
   let row = p.tile_m * ${rows};
-  ${list(registers, (g) => `let a_row${g} = min(row + ${g * lanes} + lane, u.m - 1);`)}
-  let column = (p.tile_n * ${lanes} + lane) * 4;
-  ${list(rows, (r) => `var acc${r} = vec4f(0);`)}
+  ${a.rows}
+  let first_column = (p.tile_n * ${lanes * quads} + lane) * 4;
+  ${list(rows * quads, (i) => `var acc${i} = vec4f(0);`)}
   for (var k = p.k_start; k < p.k_end; k += 4) {
-    ${list(registers, (g) => `let a${g} = ${loadA(source, g)};`)}
+    ${a.loads}
+    ${list(
+      quads,
+      (q) => `{
+    let column = first_column + ${q * lanes * 4};
     ${loadB(transposeB, aligned)}
-    ${list(rows, (r) => {
-      const a = `subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u)`;
-      return `let x${r} = ${a};
-    acc${r} += x${r}.x * b0 + x${r}.y * b1 + x${r}.z * b2 + x${r}.w * b3;`;
-    })}
+    ${list(rows, (r) => multiplyAdd(r, q))}
+    }`,
+    )}
   }
   // A loop, since drivers compile for seconds when each row has its own copy of the epilogue.
-  var sums = array<vec4f, ${rows}>(${list(rows, (r) => `acc${r}`, ', ')});
-  for (var r = 0u; r < min(${rows}u, u.m - row); r++) {
-    let output_row = p.output_row + row + r;
+  var sums = array<vec4f, ${rows * quads}>(${list(rows * quads, (i) => `acc${i}`, ', ')});
+  for (var i = 0u; i < ${rows * quads}; i++) {
+    let column = first_column + (i % ${quads}) * ${lanes * 4};
+    if (row + i / ${quads} >= u.m) { break; }
+    let output_row = p.output_row + row + i / ${quads};
     ${store(aligned)}
   }
 }`,
   });
 }
 
+interface LoadsOfA {
+  /** Before the loop over k: the rows that a lane loads. */
+  readonly rows: string;
+  /** In the loop: this lane's values for k … k + 3. */
+  readonly loads: string;
+  /** The four values along k of the tile's row r, in all lanes. */
+  row(r: number): string;
+}
+
+function loadsOfA(source: MatmulSource, lanes: number, rows: number): LoadsOfA {
+  if (source.transposeA && source.alignedA) return loadsAlongRows(lanes, rows);
+  const registers = Math.ceil(rows / lanes);
+  return {
+    rows: list(
+      registers,
+      (g) => `let a_row${g} = min(row + ${g * lanes} + lane, u.m - 1);`,
+      '\n  ',
+    ),
+    loads: list(registers, (g) => `let a${g} = ${loadAlongK(source, g)};`),
+    row: (r) => `subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u)`,
+  };
+}
+
+/** Where a is stored as [k, m]: a vec4 holds four rows of the tile at one k. */
+function loadsAlongRows(lanes: number, rows: number): LoadsOfA {
+  const registers = Math.ceil(rows / (4 * lanes));
+  const load = (g: number, i: number) => `a[(p.a + (k + ${i}) * u.m + a_row${g}) / 4]`;
+  const steps = [0, 1, 2, 3];
+  return {
+    rows: list(
+      registers,
+      (g) => `let a_row${g} = min(row + (${g * lanes} + lane) * 4, u.m - 4);`,
+      '\n  ',
+    ),
+    loads: list(registers, (g) => steps.map((i) => `let a${g}_${i} = ${load(g, i)};`).join(' ')),
+    row(r) {
+      const [g, lane] = [Math.floor(r / (4 * lanes)), Math.floor(r / 4) % lanes];
+      const parts = steps.map((i) => `subgroupBroadcast(a${g}_${i}[${r % 4}], ${lane}u)`);
+      return `vec4f(${parts.join(', ')})`;
+    },
+  };
+}
+
 /** Four values along k of this lane's row; zeros past the end of k. */
-function loadA({ transposeA, aligned }: MatmulSource, g: number): string {
-  if (aligned && !transposeA) return `a[(p.a + a_row${g} * u.k + k) / 4]`;
+function loadAlongK({ transposeA, aligned, alignedA }: MatmulSource, g: number): string {
+  if (alignedA) return `a[(p.a + a_row${g} * u.k + k) / 4]`;
   const parts = [0, 1, 2, 3].map((i) => {
     const at = aligned ? `(k + ${i})` : `min(k + ${i}, u.k - 1)`;
     const load = transposeA
@@ -112,10 +174,10 @@ function loadB(transposeB: boolean, aligned: boolean): string {
 function store(aligned: boolean): string {
   if (aligned) {
     return `if (column < u.n) {
-      output[(output_row * u.n + column) / 4] = finish(sums[r], output_row, column / 4);
+      output[(output_row * u.n + column) / 4] = finish(sums[i], output_row, column / 4);
     }`;
   }
   return `for (var j = 0u; j < 4 && column + j < u.n; j++) {
-      output[output_row * u.n + column + j] = finish(sums[r][j], output_row, column + j);
+      output[output_row * u.n + column + j] = finish(sums[i][j], output_row, column + j);
     }`;
 }

@@ -36,7 +36,7 @@ function make(name: string, source: MatmulSource, side: number): Kernel {
   return matmulKernel({
     name,
     source,
-    a: alignedType(source) === 'vec4f' && !transposeA ? 'vec4f' : 'f32',
+    a: source.alignedA ? 'vec4f' : 'f32',
     b: alignedType(source),
     code: `
 var<workgroup> slab_a: array<vec4f, ${depth * quads}>;
