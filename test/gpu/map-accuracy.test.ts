@@ -40,5 +40,13 @@ for (const adapter of testAdapters) {
       }, 0);
       expect(worst).toBeLessThan(5e-7);
     });
+
+    test.each(['i32', 'u32'] as const)('%s inputs broadcast beside floats', async (dtype) => {
+      const x = tensor([0.5, 1.5, 2.5, 3.5], [1, 4], 'f32', device);
+      const column = tensor([1, 2], [2, 1], dtype, device);
+      const row = tensor([1, 2, 3, 4], [4], dtype, device);
+      const values = await map('x * column + row', { x, column, row }).data();
+      expect([...values]).toEqual([1.5, 3.5, 5.5, 7.5, 2, 5, 8, 11]);
+    });
   });
 }

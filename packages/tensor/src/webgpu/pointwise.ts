@@ -131,7 +131,12 @@ function pointwiseWgsl(plan: KernelPlan, expressions: readonly Expression[]): Ke
   inputs.forEach(({ name }, i) => (values[name] = `x${i}`));
   for (const name of numbers) values[name] = `${T}(u.number_${name})`;
   const places = inputs.map((input, i) => placeOf(input, i, rank));
-  const loads = places.map((place, i) => `let x${i} = ${T}(in${i}[${place}]);`);
+  // WGSL converts a vector of another type, but not a scalar, on the way to a vector.
+  const loads = places.map((place, i) =>
+    inputs[i]!.vector
+      ? `let x${i} = ${T}(in${i}[${place}]);`
+      : `let x${i} = ${T}(${compute}(in${i}[${place}]));`,
+  );
   const body = expressionToWgsl(expressions, values, T as 'f32');
   const stores = outputs.map((dtype, i) => `out${i}[i] = ${typed(dtype)}(${body.results[i]});`);
   const main = walkWgsl({
