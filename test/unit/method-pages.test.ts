@@ -22,7 +22,7 @@ describe.each(allPages)('%s', (page) => {
   const text = readFileSync(join(root, page), 'utf8');
 
   it('quotes lines that are in the code', () => {
-    for (const [, block] of text.matchAll(/```ts\n([^`]*)```/g)) {
+    for (const [, block] of text.matchAll(/```ts\n([\s\S]*?)\n *```/g)) {
       const [first, ...quoted] = linesOf(block!);
       const path = /^\/\/ (\S+\.ts)$/.exec(first!)?.[1];
       expect(path, `the first line of\n${block}`).toBeDefined();
