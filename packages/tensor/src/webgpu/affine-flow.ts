@@ -57,7 +57,7 @@ export const affineFlowKernel: WebGpuKernel<object> = (run, { inputs, outputs })
   );
 };
 
-// A token's first row writes the gradient that the last token's parameters, which shape nothing, lack: 0.
+// A sequence's first token, which has no parameters, writes the gradient of the last one's, which shape nothing: 0.
 const backwardKernel = memoizeKernel((width: number) =>
   kernel({
     name: 'affineFlowBackward',
