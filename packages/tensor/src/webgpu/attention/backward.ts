@@ -15,15 +15,17 @@ import {
   attentionSizes,
   attentionSource,
   attentionUniforms,
+  eachRow,
   maskWgsl,
   memoizeAttention,
   positionBinding,
+  rowsPerWorkgroup,
   type AttentionSource,
 } from './source.ts';
 
 /**
  * The backward pass in three dispatches that recompute probabilities P = exp(S − log Σ):
- * δ_i = dO_i · O_i − dLogSum_i, then dQ with a lane for each query, then dK and dV with a lane for each key.
+ * δ_i = dO_i · O_i − dLogSum_i, then dQ with a lane for a query or two, then dK and dV with a lane for a key or two.
  */
 export function runAttentionBackward(
   run: KernelRun,
@@ -39,24 +41,28 @@ export function runAttentionBackward(
   const dispatch = (
     make: typeof queryKernel,
     buffers: Parameters<KernelRun['dispatch']>[1],
-    lanes: number,
+    rows: number,
+    own = source,
   ) => {
-    const { uniforms, count } = attentionGrid(sizes, lanes, source.workgroupSize);
-    run.dispatch(make(source), buffers, uniforms, linearGrid(count));
+    const { uniforms, count } = attentionGrid(sizes, rows, own);
+    run.dispatch(make(own), buffers, uniforms, linearGrid(count));
   };
   const statistics = run.temporary(logSums.byteLength * 2);
   const shared = [q, k, v, dOutput, statistics, ...position];
-  dispatch(statisticsKernel, [output, dOutput, logSums, dLogSums, statistics], sizes.queries);
+  dispatch(statisticsKernel, [output, dOutput, logSums, dLogSums, statistics], sizes.queries, {
+    ...source,
+    rowsPerLane: 1,
+  });
   dispatch(queryKernel, [...shared, dQ], sizes.queries);
   dispatch(keyKernel, [...shared, dK, dV], sizes.keys);
 }
 
-const header = (lanes: number) => `
-@compute @workgroup_size(${lanes})
+const header = (source: AttentionSource) => `
+@compute @workgroup_size(${source.workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
   let group = linear_workgroup(w, n);
   if (group >= u.count) { return; }
-  let first = (group % u.blocks) * ${lanes};
+  let first = (group % u.blocks) * ${rowsPerWorkgroup(source)};
   let batch_head = group / u.blocks;
   let head = (batch_head % u.heads) * u.size;
   let batch = batch_head / u.heads;`;
@@ -72,7 +78,7 @@ const statisticsKernel = memoizeAttention((source) =>
       statistics: 'write vec2f',
     },
     uniforms: attentionUniforms,
-    code: `${header(source.workgroupSize)}
+    code: `${header(source)}
   let query = first + lane;
   if (query >= u.queries) { return; }
   let at = (batch * u.queries + query) * u.width + head;
@@ -93,42 +99,70 @@ const operandBindings = (source: AttentionSource) => {
   };
 };
 
+/** Rows that are loaded at once: enough to give lanes a vec4 each, few enough that drivers compile them quickly. */
+const blockOf = ({ subgroup, workgroupSize, vectors }: AttentionSource): number[] => {
+  const length = subgroup ? Math.max(1, Math.min(2, Math.floor(workgroupSize / vectors))) : 1;
+  return Array.from({ length }, (_, t) => t);
+};
+
 /** dQ_i = Σ_j dS_ij K_j · scale, with dS = P ∘ (dO·Vᵀ − δ). */
 const queryKernel = memoizeAttention((source) => {
+  const lanes = source.workgroupSize;
   const rows = { at: 'keys_at', first: 'key', last: 'last - 1' };
+  const block = blockOf(source);
+  const add = (i: number, t: number) => `{
+      let seen = key + ${t} < end${i};
+      let s = select(own${i}.x, ${headDot(source, `q${i}_`, `k${t}_`)}, seen);
+      let p = select(0, exp(s - own${i}.x), seen);
+      let ds = p * (${headDot(source, `g${i}_`, `v${t}_`)} - own${i}.y);
+      ${eachVector(source, (c) => `d${i}_${c} += ds * k${t}_${c};`)}
+    }`;
   return kernel({
     name: 'attention-d-query',
     bindings: { ...operandBindings(source), d_query: `write ${headType(source)}` },
     uniforms: attentionUniforms,
     enable: enableSubgroups(source),
-    code: `${maskWgsl(source)}${header(source.workgroupSize)}
-  let query = min(first + lane, u.queries - 1);
-  let at = (batch * u.queries + query) * u.width + head;
-  ${eachVector(source, (c) => `let q${c} = ${headLoad(source, 'q', 'at', c)} * u.scale;`)}
-  ${eachVector(source, (c) => `let g${c} = ${headLoad(source, 'd_output', 'at', c)};`)}
-  ${eachVector(source, (c) => `var d${c} = vec4f(0);`)}
-  let own = statistics[batch_head * u.queries + query];
-  let end = key_end(query);
-  let last = key_end(min(first + ${source.workgroupSize - 1}, u.queries - 1));
+    code: `${maskWgsl(source)}${header(source)}
+  let last = key_end(min(first + ${rowsPerWorkgroup(source) - 1}, u.queries - 1));
   let keys_at = batch * u.keys * u.width + head;
-  for (var key = 0u; key < last; key++) {
-    ${loadRows(source, 'k', 'k', rows)}
-    ${loadRows(source, 'v', 'v', rows)}
-    let s = select(own.x, ${headDot(source, 'q', 'k0_')}, key < end);
-    let p = select(0, exp(s - own.x), key < end);
-    let ds = p * (${headDot(source, 'g', 'v0_')} - own.y);
-    ${eachVector(source, (c) => `d${c} += ds * k0_${c};`)}
+  ${eachRow(
+    source,
+    (i) => `let query${i} = min(first + ${i * lanes} + lane, u.queries - 1);
+  let at${i} = (batch * u.queries + query${i}) * u.width + head;
+  let own${i} = statistics[batch_head * u.queries + query${i}];
+  let end${i} = key_end(query${i});
+  ${eachVector(source, (c) => `let q${i}_${c} = ${headLoad(source, 'q', `at${i}`, c)} * u.scale;`)}
+  ${eachVector(source, (c) => `let g${i}_${c} = ${headLoad(source, 'd_output', `at${i}`, c)};`)}
+  ${eachVector(source, (c) => `var d${i}_${c} = vec4f(0);`)}`,
+  )}
+  for (var key = 0u; key < last; key += ${block.length}) {
+    ${loadRows(source, 'k', 'k', rows, block.length)}
+    ${loadRows(source, 'v', 'v', rows, block.length)}
+    ${block.map((t) => eachRow(source, (i) => add(i, t))).join('\n    ')}
   }
-  if (first + lane >= u.queries) { return; }
-  ${eachVector(source, (c) => headStore(source, 'd_query', 'at', c, `d${c} * u.scale`))}
+  ${eachRow(
+    source,
+    (i) => `if (first + ${i * lanes} + lane < u.queries) {
+    ${eachVector(source, (c) => headStore(source, 'd_query', `at${i}`, c, `d${i}_${c} * u.scale`))}
+  }`,
+  )}
 }`,
   });
 });
 
 /** dV_j = Σ_i P_ij dO_i and dK_j = Σ_i dS_ij Q_i · scale. */
 const keyKernel = memoizeAttention((source) => {
+  const lanes = source.workgroupSize;
   const rows = { at: 'queries_at', first: 'query', last: 'u.queries - 1' };
   const start = source.hasPosition ? 'position[0]' : '0u';
+  const block = blockOf(source);
+  const add = (j: number, t: number) => `{
+      let seen = query + ${t} < u.queries && key${j} < key_end(query + ${t});
+      let s = select(of_query${t}.x, ${headDot(source, `k${j}_`, `q${t}_`)}, seen);
+      let p = select(0, exp(s - of_query${t}.x), seen);
+      let ds = p * (${headDot(source, `v${j}_`, `g${t}_`)} - of_query${t}.y);
+      ${eachVector(source, (c) => `dv${j}_${c} += p * g${t}_${c}; dk${j}_${c} += ds * q${t}_${c};`)}
+    }`;
   return kernel({
     name: 'attention-d-key-value',
     bindings: {
@@ -138,28 +172,43 @@ const keyKernel = memoizeAttention((source) => {
     },
     uniforms: attentionUniforms,
     enable: enableSubgroups(source),
-    code: `${maskWgsl(source)}${header(source.workgroupSize)}
-  let key = min(first + lane, u.keys - 1);
-  let at = (batch * u.keys + key) * u.width + head;
-  ${eachVector(source, (c) => `let k${c} = ${headLoad(source, 'k', 'at', c)} * u.scale;`)}
-  ${eachVector(source, (c) => `let v${c} = ${headLoad(source, 'v', 'at', c)};`)}
-  ${eachVector(source, (c) => `var dk${c} = vec4f(0); var dv${c} = vec4f(0);`)}
+    code: `${maskWgsl(source)}${header(source)}
   // Earlier queries see none of these keys.
   let first_query = ${source.causal ? `max(first, ${start}) - ${start}` : '0u'};
   let queries_at = batch * u.queries * u.width + head;
-  for (var query = first_query; query < u.queries; query++) {
-    ${loadRows(source, 'q', 'q', rows)}
-    ${loadRows(source, 'd_output', 'g', rows)}
-    let of_query = statistics[batch_head * u.queries + query];
-    let seen = key < key_end(query);
-    let s = select(of_query.x, ${headDot(source, 'k', 'q0_')}, seen);
-    let p = select(0, exp(s - of_query.x), seen);
-    let ds = p * (${headDot(source, 'v', 'g0_')} - of_query.y);
-    ${eachVector(source, (c) => `dv${c} += p * g0_${c}; dk${c} += ds * q0_${c};`)}
+  ${eachRow(
+    source,
+    (j) => `let key${j} = min(first + ${j * lanes} + lane, u.keys - 1);
+  let at${j} = (batch * u.keys + key${j}) * u.width + head;
+  ${eachVector(source, (c) => `let k${j}_${c} = ${headLoad(source, 'k', `at${j}`, c)} * u.scale;`)}
+  ${eachVector(source, (c) => `let v${j}_${c} = ${headLoad(source, 'v', `at${j}`, c)};`)}
+  ${eachVector(source, (c) => `var dk${j}_${c} = vec4f(0); var dv${j}_${c} = vec4f(0);`)}`,
+  )}
+  for (var query = first_query; query < u.queries; query += ${block.length}) {
+    ${loadRows(source, 'q', 'q', rows, block.length)}
+    ${loadRows(source, 'd_output', 'g', rows, block.length)}
+    ${loadStatistics(source, block)}
+    ${block.map((t) => eachRow(source, (j) => add(j, t))).join('\n    ')}
   }
-  if (first + lane >= u.keys) { return; }
-  ${eachVector(source, (c) => headStore(source, 'd_key', 'at', c, `dk${c} * u.scale`))}
-  ${eachVector(source, (c) => headStore(source, 'd_value', 'at', c, `dv${c}`))}
+  ${eachRow(
+    source,
+    (j) => `if (first + ${j * lanes} + lane < u.keys) {
+    ${eachVector(source, (c) => headStore(source, 'd_key', `at${j}`, c, `dk${j}_${c} * u.scale`))}
+    ${eachVector(source, (c) => headStore(source, 'd_value', `at${j}`, c, `dv${j}_${c}`))}
+  }`,
+  )}
 }`,
   });
 });
+
+/** `of_query${t}`: log Σ and δ of the queries of a block. */
+function loadStatistics({ subgroup }: AttentionSource, block: readonly number[]): string {
+  const at = 'batch_head * u.queries + min(query';
+  if (!subgroup) {
+    return block
+      .map((t) => `let of_query${t} = statistics[${at} + ${t}, u.queries - 1)];`)
+      .join('\n    ');
+  }
+  return `let own_statistics = statistics[${at} + lane % ${block.length}, u.queries - 1)];
+    ${block.map((t) => `let of_query${t} = subgroupBroadcast(own_statistics, ${t}u);`).join('\n    ')}`;
+}

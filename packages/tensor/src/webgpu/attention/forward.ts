@@ -15,9 +15,11 @@ import {
   attentionSizes,
   attentionSource,
   attentionUniforms,
+  eachRow,
   maskWgsl,
   memoizeAttention,
   positionBinding,
+  rowsPerWorkgroup,
 } from './source.ts';
 
 /** Runs the forward pass: the output and log Σ exp of the scores, for the backward pass. */
@@ -28,7 +30,7 @@ export function runAttention(
   const [q, k, v, ...position] = call.inputs as [Tensor, Tensor, Tensor, ...Tensor[]];
   const sizes = attentionSizes(q, k, call.params.heads);
   const source = attentionSource(run.capabilities, sizes, call.params, position.length > 0);
-  const { uniforms, count } = attentionGrid(sizes, sizes.queries, source.workgroupSize);
+  const { uniforms, count } = attentionGrid(sizes, sizes.queries, source);
   run.dispatch(
     forwardKernel(source),
     [q, k, v, ...position, ...call.outputs],
@@ -41,7 +43,7 @@ export function runAttention(
 const lowest = '-3.4e38';
 
 /**
- * Online softmax (Milakov & Gimelshein 2018): a lane walks the keys of its query in blocks and rescales its sums when
+ * Online softmax (Milakov & Gimelshein 2018): a lane walks the keys of its queries in blocks and rescales its sums when
  * the running maximum grows.
  */
 const forwardKernel = memoizeAttention((source) => {
@@ -51,6 +53,24 @@ const forwardKernel = memoizeAttention((source) => {
   const keys = Array.from({ length: block }, (_, t) => t);
   const rows = { at: 'keys_at', first: 'key', last: 'last - 1' };
   const type = `read ${headType(source)}` as const;
+  const probabilities = (i: number) => {
+    const score = (t: number) => `${headDot(source, `q${i}_`, `k${t}_`)}, key + ${t} < end${i}`;
+    const scores = keys.map((t) => `let s${i}_${t} = select(${lowest}, ${score(t)});`);
+    const exps = keys.map(
+      (t) => `let p${i}_${t} = select(0, exp(s${i}_${t} - top${i}), key + ${t} < end${i});`,
+    );
+    return `${scores.join('\n    ')}
+    let raised${i} = ${keys.reduce((high, t) => `max(${high}, s${i}_${t})`, `top${i}`)};
+    let keep${i} = exp(max(top${i} - raised${i}, -100));
+    top${i} = raised${i};
+    ${exps.join('\n    ')}
+    sum${i} = sum${i} * keep${i} + ${keys.map((t) => `p${i}_${t}`).join(' + ')};`;
+  };
+  const mix = (i: number) =>
+    eachVector(source, (c) => {
+      const terms = keys.map((t) => `p${i}_${t} * v${t}_${c}`);
+      return `o${i}_${c} = o${i}_${c} * keep${i} + ${terms.join(' + ')};`;
+    });
   return kernel({
     name: 'attention',
     bindings: {
@@ -67,37 +87,35 @@ ${maskWgsl(source)}
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
   let group = linear_workgroup(w, n);
   if (group >= u.count) { return; }
-  let first = (group % u.blocks) * ${lanes};
+  let first = (group % u.blocks) * ${rowsPerWorkgroup(source)};
   let batch_head = group / u.blocks;
   let head = (batch_head % u.heads) * u.size;
   let batch = batch_head / u.heads;
-  // Lanes past the end repeat the last query.
-  let query = min(first + lane, u.queries - 1);
-  let at = (batch * u.queries + query) * u.width + head;
-  ${eachVector(source, (c) => `let q${c} = ${headLoad(source, 'q', 'at', c)} * u.scale;`)}
-  let end = key_end(query);
-  let last = key_end(min(first + ${lanes - 1}, u.queries - 1));
+  let last = key_end(min(first + ${rowsPerWorkgroup(source) - 1}, u.queries - 1));
   let keys_at = batch * u.keys * u.width + head;
-  var top = f32(${lowest});
-  var sum = 0.0;
-  ${eachVector(source, (c) => `var o${c} = vec4f(0);`)}
+  // Lanes past the end repeat the last query.
+  ${eachRow(
+    source,
+    (i) => `let query${i} = min(first + ${i * lanes} + lane, u.queries - 1);
+  let at${i} = (batch * u.queries + query${i}) * u.width + head;
+  let end${i} = key_end(query${i});
+  var top${i} = f32(${lowest});
+  var sum${i} = 0.0;
+  ${eachVector(source, (c) => `let q${i}_${c} = ${headLoad(source, 'q', `at${i}`, c)} * u.scale; var o${i}_${c} = vec4f(0);`)}`,
+  )}
   for (var key = 0u; key < last; key += ${block}) {
     ${loadRows(source, 'k', 'k', rows, block)}
-    ${keys.map((t) => `let s${t} = select(${lowest}, ${headDot(source, 'q', `k${t}_`)}, key + ${t} < end);`).join('\n    ')}
-    let raised = ${keys.reduce((high, t) => `max(${high}, s${t})`, 'top')};
-    let keep = exp(max(top - raised, -100));
-    top = raised;
-    ${keys.map((t) => `let p${t} = select(0, exp(s${t} - top), key + ${t} < end);`).join('\n    ')}
-    sum = sum * keep + ${keys.map((t) => `p${t}`).join(' + ')};
+    ${eachRow(source, probabilities)}
     ${loadRows(source, 'v', 'v', rows, block)}
-    ${eachVector(source, (c) => {
-      const terms = keys.map((t) => `p${t} * v${t}_${c}`);
-      return `o${c} = o${c} * keep + ${terms.join(' + ')};`;
-    })}
+    ${eachRow(source, mix)}
   }
-  if (first + lane >= u.queries) { return; }
-  ${eachVector(source, (c) => headStore(source, 'output', 'at', c, `o${c} / sum`))}
-  log_sums[batch_head * u.queries + query] = top + log(sum);
+  ${eachRow(
+    source,
+    (i) => `if (first + ${i * lanes} + lane < u.queries) {
+    ${eachVector(source, (c) => headStore(source, 'output', `at${i}`, c, `o${i}_${c} / sum${i}`))}
+    log_sums[batch_head * u.queries + query${i}] = top${i} + log(sum${i});
+  }`,
+  )}
 }`,
   });
 });

@@ -7,7 +7,7 @@ import {
   type WebGpuCapabilities,
 } from '../kernel.ts';
 
-/** What is baked into an attention kernel. A lane owns one query (or one key) and its head's values. */
+/** What is baked into an attention kernel. A lane owns a query or two (or keys) and their head's values. */
 export interface AttentionSource {
   /** vec4s that hold one head; the last one is padded with zeros where the head size is no multiple of 4. */
   readonly vectors: number;
@@ -18,6 +18,8 @@ export interface AttentionSource {
   readonly workgroupSize: number;
   /** The workgroup is one subgroup, whose lanes load a row together and pass it round by broadcast. */
   readonly subgroup: boolean;
+  /** Queries (or keys) of a lane: each row that is loaded serves them all. */
+  readonly rowsPerLane: number;
 }
 
 export interface AttentionSizes {
@@ -44,9 +46,12 @@ export function attentionSizes(q: Tensor, k: Tensor, heads: number): AttentionSi
   return { batch, queries, keys: k.shape[1]!, width, heads };
 }
 
+/** Heads of more vec4s leave a lane no room for a second row, and take drivers seconds to compile. */
+const mostVectorsOfTwoRows = 8;
+
 export function attentionSource(
   capabilities: WebGpuCapabilities,
-  { width, heads }: AttentionSizes,
+  { queries, keys, width, heads }: AttentionSizes,
   { causal }: AttentionParams,
   hasPosition: boolean,
 ): AttentionSource {
@@ -54,13 +59,19 @@ export function attentionSource(
   const { adapterKind, subgroups } = capabilities;
   // Software adapters run a workgroup as one vector register.
   const lanes = adapterKind === 'software' ? (subgroups?.maxSize ?? 8) : 32;
+  const subgroup = adapterKind === 'software' && subgroups?.minSize === lanes;
+  const vectors = Math.ceil(size / 4);
+  const aligned = size % 4 === 0;
+  const two =
+    subgroup && aligned && vectors <= mostVectorsOfTwoRows && Math.min(queries, keys) >= 2 * lanes;
   return {
-    vectors: Math.ceil(size / 4),
-    aligned: size % 4 === 0,
+    vectors,
+    aligned,
     causal,
     hasPosition,
     workgroupSize: lanes,
-    subgroup: adapterKind === 'software' && subgroups?.minSize === lanes,
+    subgroup,
+    rowsPerLane: two ? 2 : 1,
   };
 }
 
@@ -74,7 +85,8 @@ export function memoizeAttention(make: (source: AttentionSource) => Kernel) {
       hasPosition: boolean,
       workgroupSize: number,
       subgroup: boolean,
-    ) => make({ vectors, aligned, causal, hasPosition, workgroupSize, subgroup }),
+      rowsPerLane: number,
+    ) => make({ vectors, aligned, causal, hasPosition, workgroupSize, subgroup, rowsPerLane }),
   );
   return (source: AttentionSource) =>
     memoized(
@@ -84,22 +96,31 @@ export function memoizeAttention(make: (source: AttentionSource) => Kernel) {
       source.hasPosition,
       source.workgroupSize,
       source.subgroup,
+      source.rowsPerLane,
     );
 }
 
-/** Values of `attentionUniforms` and the number of workgroups, with one lane for each of `lanes` rows a head. */
+/** Values of `attentionUniforms` and the number of workgroups, whose lanes own `rows` queries (or keys) of each head. */
 export function attentionGrid(
   { batch, queries, keys, width, heads }: AttentionSizes,
-  lanes: number,
-  workgroupSize: number,
+  rows: number,
+  source: AttentionSource,
 ): { uniforms: number[]; count: number } {
-  const blocks = Math.ceil(lanes / workgroupSize);
+  const blocks = Math.ceil(rows / rowsPerWorkgroup(source));
   const count = blocks * heads * batch;
   const size = width / heads;
   return {
     count,
     uniforms: [count, blocks, heads, size, width, queries, keys, 1 / Math.sqrt(size)],
   };
+}
+
+export const rowsPerWorkgroup = ({ workgroupSize, rowsPerLane }: AttentionSource): number =>
+  workgroupSize * rowsPerLane;
+
+/** Lines for each of a lane's rows. */
+export function eachRow({ rowsPerLane }: AttentionSource, line: (i: number) => string): string {
+  return Array.from({ length: rowsPerLane }, (_, i) => line(i)).join('\n  ');
 }
 
 export const positionBinding = ({ hasPosition }: AttentionSource): Kernel['bindings'] =>
