@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { matmul, tensor, type WebGpuDevice } from '@farmer/tensor';
+import { layerNorm, matmul, softmax, tensor, type WebGpuDevice } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 
 describe('autotune on swiftshader', () => {
@@ -53,5 +53,43 @@ describe('autotune on swiftshader', () => {
     expect(graph.kernels.map(({ name }) => name)).toEqual(['matmul-1-naive']);
     graph.dispose();
     next.destroy();
+  });
+
+  test('measures row kernels by family and rounded shape, and uses what it kept', async () => {
+    const rows = (on: WebGpuDevice) =>
+      tensor(
+        Float32Array.from({ length: 70 * 50 }, (_, i) => i % 50),
+        [70, 50],
+        'f32',
+        on,
+      );
+    const values = Array.from(await softmax(rows(device)).data());
+    for (let row = 0; row < 70; row++) {
+      const sum = values.slice(row * 50, (row + 1) * 50).reduce((a, b) => a + b, 0);
+      expect(sum).toBeCloseTo(1, 5);
+    }
+    const [adapter, choices] = Object.entries(readChoices())[0]!;
+    expect(choices['softmax 128x64 scalar']).toMatch(/^\d-/);
+
+    const forced = { 'softmax 128x64 scalar': '3-barriers-64' };
+    writeFileSync(file, JSON.stringify({ [adapter]: forced }));
+    const next = await open();
+    const x = rows(next);
+    const graph = next.capture(() => softmax(x).dispose());
+    expect(graph.kernels.map(({ source }) => source)).toEqual([
+      expect.stringContaining('array<f32, 64>'),
+    ]);
+    graph.dispose();
+    next.destroy();
+  });
+
+  test('a trial runs when its operands, temporaries among them, are gone', async () => {
+    const x = tensor(new Float32Array(6 * 36).fill(1), [6, 36], 'f32', device);
+    const scale = tensor(new Float32Array(36).fill(1), [36], 'f32', device);
+    const y = layerNorm(x, scale, scale);
+    for (const each of [x, scale]) each.dispose();
+    expect(new Set(await y.data())).toEqual(new Set([1]));
+    y.dispose();
+    expect(Object.keys(Object.values(readChoices())[0]!)).toContain('layer-norm 8x64 vec4');
   });
 });

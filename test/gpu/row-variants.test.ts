@@ -1,36 +1,191 @@
-import fc from 'fast-check';
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { registry, WebGpuDevice, type WebGpuCapabilities } from '@farmer/tensor';
-import { checkForward } from '../support/conformance.ts';
-import { openTestDevice, testAdapters } from '../support/devices.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  registry,
+  sampleRandom,
+  type NdArray,
+  type Op,
+  type SampleRandom,
+  type WebGpuCapabilities,
+  type WebGpuDevice,
+} from '@farmer/tensor';
+import { openDevice } from '@farmer/tensor/node';
+import {
+  prefersRows,
+  rowVariants,
+  selectRows,
+  selectShortRows,
+  shortRowVariants,
+} from '../../packages/tensor/src/webgpu/rows/select.ts';
+import type { RowVariant } from '../../packages/tensor/src/webgpu/rows/variant.ts';
+import { mismatch, uniformSource } from '../support/conformance.ts';
+import { testAdapters } from '../support/devices.ts';
+import { runFenced } from '../support/fences.ts';
 
-// One op for each way in which row kernels use a team; compiling them all would take a minute on lavapipe.
-const rowOps = /^(sum|logSumExp|argmax|softmax|layerNormGradient)$/;
-const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+const opNamed = (name: string): Op<unknown> => registry.find((op) => op.name === name)!;
 
-// Software adapters choose one subgroup a row; these are the variants that other adapters choose.
-const variants: Record<string, Partial<WebGpuCapabilities>> = {
-  'no subgroups': { adapterKind: 'hardware', subgroups: undefined },
-  'subgroups inside larger workgroups': { adapterKind: 'hardware' },
-};
+/** The op with all of its row kernels by one variant, whatever the table would say. */
+function forced(op: Op<unknown>, rowVariant: RowVariant): Op<unknown> {
+  const kernel = op.kernels!.webgpu!;
+  return { ...op, kernels: { webgpu: (run, call) => kernel({ ...run, rowVariant }, call) } };
+}
 
-for (const [name, changes] of Object.entries(variants)) {
-  describe(`row kernels with ${name}`, () => {
+// [rows, length]: single elements, rows and columns; whole vec4s; primes; more than a workgroup of each.
+const sizes: readonly (readonly [number, number])[] = [
+  [1, 1],
+  [67, 1],
+  [3, 20],
+  [65, 13],
+  [129, 36],
+  [2, 1031],
+  [1, 4100],
+];
+
+// One op for each way in which whole rows are used; lavapipe takes a second to compile a kernel.
+const last = { axes: [1], keepDims: false };
+const wholeRowOps: Record<string, (random: SampleRandom, size: readonly [number, number]) => Case> =
+  {
+    softmax: (random, size) => ({ inputs: [random.normals(size, 3)], params: {} }),
+    sum: (random, size) => ({ inputs: [random.normals(size)], params: last }),
+    logSumExp: (random, size) => ({ inputs: [random.normals(size, 3)], params: last }),
+    argmax: (random, size) => ({
+      inputs: [random.integers(size, -9, 9, 'i32')],
+      params: { axis: 1, keepDims: false },
+    }),
+    layerNormGradient: (random, [rows, length]) => ({
+      inputs: [
+        random.normals([rows, length]),
+        random.normals([length]),
+        random.normals([rows, length]),
+      ],
+      params: { epsilon: 0.1 },
+    }),
+  };
+
+interface Case {
+  readonly inputs: readonly NdArray[];
+  readonly params: unknown;
+}
+
+const variantNames = [
+  '2-lane-a-row',
+  '3-barriers-64',
+  '4-barriers-256',
+  '5-subgroups-256',
+  '6-one-subgroup',
+];
+
+for (const adapter of testAdapters) {
+  describe(`row variants on ${adapter}`, () => {
     let device: WebGpuDevice;
     beforeAll(async () => {
-      const opened = (await openTestDevice(testAdapters[0]!)) as WebGpuDevice;
-      const capabilities = { ...opened.capabilities, ...changes };
-      device = new WebGpuDevice(opened.gpu, { name, capabilities });
+      device = (await openDevice({ adapter })) as WebGpuDevice;
     });
     afterAll(() => device.destroy());
 
-    for (const op of registry.filter((op) => rowOps.test(op.name))) {
-      test(`${op.name}: kernel = float64 reference`, async () => {
-        await fc.assert(
-          fc.asyncProperty(seeds, (seed) => checkForward(op, device, seed)),
-          { numRuns: 8 },
-        );
+    test('the adapter runs these and no others', () => {
+      expect(rowVariants(device.capabilities).map(({ name }) => name)).toEqual(variantNames);
+    });
+
+    for (const [name, make] of Object.entries(wholeRowOps)) {
+      test.for(variantNames)(`${name} by %s`, async (variantName) => {
+        const variant = rowVariants(device.capabilities).find((v) => v.name === variantName)!;
+        const random = sampleRandom(uniformSource(1));
+        for (const size of sizes) {
+          await check(opNamed(name), variant, make(random, size), size);
+        }
+      });
+    }
+
+    test.for([0, 1])('the flow and mixtures by variant %i of short rows', async (which) => {
+      const random = sampleRandom(uniformSource(2));
+      for (const [batch, tokens, channels] of [
+        [1, 1, 1],
+        [3, 5, 12],
+        [5, 7, 13],
+        [2, 3, 260],
+      ] as const) {
+        const inputs = [
+          random.normals([batch, tokens, channels]),
+          random.normals([batch, tokens, 2 * channels]),
+        ];
+        const variant = shortRowVariants(channels % 4 === 0 ? channels / 4 : channels)[which]!;
+        await check(opNamed('affineFlow'), variant, { inputs, params: {} }, channels);
+      }
+      for (const components of [1, 3, 8, 70]) {
+        const head = components * (1 + 2 * 5);
+        const inputs = [random.normals([3, 2, 5]), random.normals([3, head])];
+        const params = { components, logitScale: 1, scale: 1 };
+        const variant = shortRowVariants(components)[which]!;
+        await check(opNamed('gaussianMixtureLogProb'), variant, { inputs, params }, components);
+        const weighted = { inputs: [...inputs, random.normals([3, 2, components])], params };
+        await check(opNamed('gaussianMixtureBackward'), variant, weighted, components);
+      }
+    });
+
+    /** Right, between fences of NaN. */
+    async function check(
+      op: Op<unknown>,
+      variant: RowVariant,
+      { inputs, params }: Case,
+      at: unknown,
+    ) {
+      const actual = await runFenced(forced(op, variant), device, { inputs, params });
+      op.reference(inputs, params).forEach(({ data }, i) => {
+        const wrong = mismatch(actual[i]!.data, data, { absolute: 2e-4, relative: 1e-4 });
+        expect(wrong, `${op.name}, output ${i}, ${variant.name}, ${String(at)}`).toBe(undefined);
       });
     }
   });
 }
+
+describe('the selection table of rows', () => {
+  const adapterOf = (
+    adapterKind: 'hardware' | 'software',
+    subgroups?: readonly [number, number],
+  ): WebGpuCapabilities => ({
+    adapterKind,
+    shaderF16: false,
+    limits: {} as GPUSupportedLimits,
+    subgroups: subgroups && { minSize: subgroups[0], maxSize: subgroups[1] },
+  });
+  const adapters = [
+    adapterOf('hardware'),
+    adapterOf('hardware', [32, 32]),
+    adapterOf('hardware', [8, 32]),
+    adapterOf('software'),
+    adapterOf('software', [4, 4]),
+  ];
+
+  test('names a variant that the adapter runs, at any length', () => {
+    for (const capabilities of adapters) {
+      for (const length of [1, 7, 32, 33, 2047, 2048, 1e6]) {
+        expect(rowVariants(capabilities)).toContainEqual(selectRows(capabilities, length));
+        expect(shortRowVariants(length)).toContainEqual(selectShortRows(capabilities, length));
+      }
+    }
+  });
+
+  test('subgroups serve where all are of one size, and there alone', () => {
+    const usesSubgroups = (capabilities: WebGpuCapabilities) =>
+      rowVariants(capabilities).some(({ subgroup }) => subgroup > 0);
+    expect(adapters.map(usesSubgroups)).toEqual([false, true, false, false, true]);
+    expect(selectRows(adapterOf('hardware', [8, 32]), 100).subgroup).toBe(0);
+  });
+
+  test('no software adapter meets at a barrier that it can avoid', () => {
+    const software = adapterOf('software', [8, 8]);
+    for (const length of [1, 100, 1e5]) {
+      const { lanes, subgroup } = selectRows(software, length);
+      expect(lanes === 1 || lanes === subgroup).toBe(true);
+      expect(selectShortRows(software, length).lanes).toBe(1);
+    }
+    expect(prefersRows(adapterOf('software'), 1e5)).toBe(false);
+  });
+
+  test('a GPU gives a long row more lanes', () => {
+    for (const capabilities of [adapterOf('hardware'), adapterOf('hardware', [32, 32])]) {
+      expect(selectRows(capabilities, 2048).lanes).toBe(256);
+      expect(selectRows(capabilities, 2047).lanes).toBeLessThan(256);
+    }
+  });
+});

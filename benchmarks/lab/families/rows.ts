@@ -2,8 +2,9 @@ import { map, max, mean, sum, type Op, type Tensor } from '@farmer/tensor';
 import { layerNormGradientOp, layerNormOp } from '../../../packages/tensor/src/ops/layer-norm.ts';
 import { logSumExpOp } from '../../../packages/tensor/src/ops/reduce.ts';
 import { softmaxOp } from '../../../packages/tensor/src/ops/softmax.ts';
+import { rowVariants } from '../../../packages/tensor/src/webgpu/rows/select.ts';
 import { noise, opWork, type Family } from '../family.ts';
-import { rowTeams } from '../pretend.ts';
+import { byRowVariant } from '../row-variants.ts';
 import type { Device } from '@farmer/tensor';
 
 const axes = ['rows', 'columns'];
@@ -14,6 +15,7 @@ const shapes = [
   [1024, 1024],
   [16, 65536],
   [3136, 64],
+  [3136, 8],
 ];
 
 const composedSoftmax = (x: Tensor): Tensor => {
@@ -38,7 +40,7 @@ const composedLayerNorm =
 
 /** A kernel a step, each of which reads and writes whole rows, then one kernel in several ways. */
 const ways = <P>(op: Op<P>, composed: (...inputs: Tensor[]) => Tensor, device: Device) =>
-  [['1-composed', composed] as const, ...rowTeams(op, device)] as const;
+  [['1-composed', composed] as const, ...byRowVariant(op, device, rowVariants)] as const;
 
 export const rowFamilies: readonly Family[] = [
   {
@@ -102,7 +104,7 @@ export const rowFamilies: readonly Family[] = [
         inputs,
         { epsilon: 1e-5 },
         {
-          variants: rowTeams(layerNormGradientOp, device),
+          variants: byRowVariant(layerNormGradientOp, device, rowVariants),
           // A parameter's gradient is a sum over all rows.
           tolerance: { absolute: 3e-5 * Math.sqrt(rows!) },
         },

@@ -6,7 +6,14 @@ import { ndarray } from '../reference.ts';
 import { formatShape, normalizeAxis, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { kernel, linearGrid, memoizeKernel } from '../webgpu/kernel.ts';
-import { enableSubgroups, prefersTeam, rowFunctions, rowTeam } from '../webgpu/rows.ts';
+import { prefersRows, wholeRows } from '../webgpu/rows/select.ts';
+import { runRowWork } from '../webgpu/rows/tune.ts';
+import {
+  enableSubgroups,
+  memoizeByVariant,
+  rowFunctions,
+  rowMain,
+} from '../webgpu/rows/variant.ts';
 
 interface ArgmaxParams {
   readonly axis: number;
@@ -50,10 +57,13 @@ export const argmaxOp: Op<ArgmaxParams> = {
     webgpu(run, { inputs: [x], outputs: [y], params }) {
       const [outer, length, inner] = around(x!.shape, params.axis);
       const count = outer * inner;
-      if (inner === 1 && prefersTeam(run.capabilities, length)) {
-        const { lanes, subgroup } = rowTeam(run.capabilities, length);
-        const made = rowKernel(x!.dtype, lanes, subgroup);
-        run.dispatch(made, [x!, y!], [count, length], linearGrid(count));
+      const isForced = run.rowVariant !== undefined;
+      if (inner === 1 && (isForced || prefersRows(run.capabilities, length))) {
+        runRowWork(run, {
+          ...{ table: wholeRows, rows: count, length, buffers: [x!, y!] },
+          kernel: (variant) => rowKernel(variant, x!.dtype),
+          uniforms: [count, length],
+        });
       } else {
         const grid = linearGrid(Math.ceil(count / 64));
         run.dispatch(columnKernel(x!.dtype), [x!, y!], [count, length, inner], grid);
@@ -74,27 +84,25 @@ export const argmaxOp: Op<ArgmaxParams> = {
 };
 
 // The largest value first, then the smallest index that holds it.
-const rowKernel = memoizeKernel((dtype: DType, lanes: number, subgroup: number) => {
-  const team = { lanes, subgroup };
+const rowKernel = memoizeByVariant((variant, dtype: DType) => {
+  const step = `${variant.lanes}u`;
   return kernel({
     name: 'argmax-rows',
-    enable: enableSubgroups(team),
+    enable: enableSubgroups(variant),
     bindings: { x: `read ${dtype}`, y: 'write i32' },
     uniforms: { rows: 'u32', length: 'u32' },
-    code: `${rowFunctions(team, ['max'], dtype)}${rowFunctions(team, ['min'], 'u32')}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = linear_workgroup(w, n);
-  if (row >= u.rows) { return; }
+    code: `${rowFunctions(variant, ['max'], dtype)}${rowFunctions(variant, ['min'], 'u32')}${rowMain(
+      variant,
+      `if (row >= u.rows) { return; }
   let start = row * u.length;
   var largest = x[start];
-  for (var i = lane; i < u.length; i += ${lanes}u) { largest = max(largest, x[start + i]); }
-  let most = row_max(largest, lane);
+  for (var i = lane; i < u.length; i += ${step}) { largest = max(largest, x[start + i]); }
+  let most = row_max(largest, local);
   var first = u.length;
-  for (var i = lane; i < u.length; i += ${lanes}u) { first = min(first, select(u.length, i, x[start + i] == most)); }
-  let index = row_min(first, lane);
-  if (lane == 0u) { y[row] = i32(index); }
-}`,
+  for (var i = lane; i < u.length; i += ${step}) { first = min(first, select(u.length, i, x[start + i] == most)); }
+  let index = row_min(first, local);
+  if (lane == 0u) { y[row] = i32(index); }`,
+    )}`,
   });
 });
 

@@ -7,7 +7,7 @@ import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { rowKernels, runRows } from '../webgpu/row-kernel.ts';
+import { rowKernels, runRows } from '../webgpu/rows/row-kernel.ts';
 
 type NoParams = Record<never, never>;
 

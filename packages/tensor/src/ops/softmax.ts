@@ -14,7 +14,7 @@ import type { SampleRandom } from '../sample.ts';
 import { formatShape, normalizeAxis, sameShape, ShapeError, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import type { WebGpuKernel } from '../webgpu/kernel.ts';
-import { rowKernels, runRows, type RowKernelFactory } from '../webgpu/row-kernel.ts';
+import { rowKernels, runRows, type RowKernelFactory } from '../webgpu/rows/row-kernel.ts';
 import { map } from './map.ts';
 import { logSumExp } from './reduce.ts';
 

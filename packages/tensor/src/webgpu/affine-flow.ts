@@ -1,16 +1,12 @@
 import { kernel, linearGrid, memoizeKernel, type WebGpuKernel } from './kernel.ts';
-import {
-  lanesForRows,
-  rowReductions,
-  rowWorkgroups,
-  rowWorkgroupSize,
-  vectorType,
-} from './row-lanes.ts';
+import { shortRows } from './rows/select.ts';
+import { runRowWork } from './rows/tune.ts';
+import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
 
 const element = (width: number) => (width === 4 ? 'vec4f' : 'f32');
 
 // One row a token; its lanes walk the channels, and their log-scales add up to the row's log-det.
-const forwardKernel = memoizeKernel((width: number, lanes: number) =>
+const forwardKernel = memoizeByVariant((variant, width: number) =>
   kernel({
     name: 'affineFlow',
     bindings: {
@@ -21,16 +17,13 @@ const forwardKernel = memoizeKernel((width: number, lanes: number) =>
     },
     uniforms: { rows: 'u32', tokens: 'u32', width: 'u32' },
     code: `${vectorType(width)}
-${rowReductions(lanes)}
-@compute @workgroup_size(${rowWorkgroupSize})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let lane = l % ${lanes}u;
-  let row = linear_workgroup(w, n) * ${rowWorkgroupSize / lanes}u + l / ${lanes}u;
-  var sum = 0.0;
+${rowFunctions(variant, ['sum'])}${rowMain(
+      variant,
+      `  var sum = 0.0;
   if (row < u.rows) {
     let first = row % u.tokens == 0u;
     let shifts = (max(row, 1u) - 1u) * 2u * u.width;
-    for (var j = lane; j < u.width; j += ${lanes}u) {
+    for (var j = lane; j < u.width; j += ${variant.lanes}u) {
       let value = x[row * u.width + j];
       // select, not a factor of 0: the previous sequence's parameters may be infinite.
       let log_scale = select(params[shifts + u.width + j], T(0), first);
@@ -38,9 +31,9 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
       sum -= total(log_scale);
     }
   }
-  let row_log_det = row_sum(sum, l);
-  if (lane == 0u && row < u.rows) { log_det[row] = row_log_det; }
-}`,
+  let row_log_det = row_sum(sum, local);
+  if (lane == 0u && row < u.rows) { log_det[row] = row_log_det; }`,
+    )}`,
   }),
 );
 
@@ -48,13 +41,13 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
 export const affineFlowKernel: WebGpuKernel<object> = (run, { inputs, outputs }) => {
   const [batch, tokens, channels] = inputs[0]!.shape as [number, number, number];
   const width = channels % 4 === 0 ? 4 : 1;
-  const lanes = lanesForRows(run.capabilities, channels / width);
-  run.dispatch(
-    forwardKernel(width, lanes),
-    [...inputs, ...outputs],
-    [batch * tokens, tokens, channels / width],
-    linearGrid(rowWorkgroups(batch * tokens, lanes)),
-  );
+  const steps = channels / width;
+  runRowWork(run, {
+    ...{ table: shortRows, rows: batch * tokens, length: steps },
+    kernel: (variant) => forwardKernel(variant, width),
+    buffers: [...inputs, ...outputs],
+    uniforms: [batch * tokens, tokens, steps],
+  });
 };
 
 // A sequence's first token, which has no parameters, writes the gradient of the last one's, which shape nothing: 0.

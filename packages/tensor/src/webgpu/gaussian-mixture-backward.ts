@@ -10,14 +10,10 @@ import {
   sizesOf,
   tiled,
 } from './gaussian-mixture-layout.ts';
-import { kernel, linearGrid, memoizeKernel, type WebGpuKernel } from './kernel.ts';
-import {
-  lanesForRows,
-  rowReductions,
-  rowWorkgroups,
-  rowWorkgroupSize,
-  vectorType,
-} from './row-lanes.ts';
+import { kernel, memoizeKernel, type WebGpuKernel } from './kernel.ts';
+import { shortRows } from './rows/select.ts';
+import { runRowWork } from './rows/tune.ts';
+import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
 
 /**
  * One invocation a component and channel, over the group's values in order: gradients of means and raw scales,
@@ -67,36 +63,33 @@ ${mainFunction(`
 );
 
 /** d logit_k = T_π (Σ_i w_ik − softmax_k Σ_ik w_ik), a row a group. */
-const logitGradientKernel = memoizeKernel((lanes: number) =>
+const logitGradientKernel = memoizeByVariant((variant) =>
   kernel({
     name: 'gaussianMixtureLogitGradient',
     bindings: { logits: 'read f32', sums: 'read f32', dhead: 'write f32' },
     uniforms: { rows: 'u32', components: 'u32', head: 'u32', logit_scale: 'f32' },
-    code: `${rowReductions(lanes)}
-@compute @workgroup_size(${rowWorkgroupSize})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let lane = l % ${lanes}u;
-  let row = linear_workgroup(w, n) * ${rowWorkgroupSize / lanes}u + l / ${lanes}u;
-  let end = select(0u, u.components, row < u.rows);
+    code: `${rowFunctions(variant, ['sum', 'max'])}${rowMain(
+      variant,
+      `  let end = select(0u, u.components, row < u.rows);
   var largest = -3.4e38;
   var weight = 0.0;
-  for (var k = lane; k < end; k += ${lanes}u) {
+  for (var k = lane; k < end; k += ${variant.lanes}u) {
     largest = max(largest, u.logit_scale * logits[row * u.head + k]);
     weight += sums[row * u.components + k];
   }
-  largest = row_max(largest, l);
-  weight = row_sum(weight, l);
+  largest = row_max(largest, local);
+  weight = row_sum(weight, local);
   var sum = 0.0;
-  for (var k = lane; k < end; k += ${lanes}u) {
+  for (var k = lane; k < end; k += ${variant.lanes}u) {
     sum += exp(u.logit_scale * logits[row * u.head + k] - largest);
   }
-  let share = weight / row_sum(sum, l);
-  for (var k = lane; k < end; k += ${lanes}u) {
+  let share = weight / row_sum(sum, local);
+  for (var k = lane; k < end; k += ${variant.lanes}u) {
     let at = row * u.head + k;
     let probability = exp(u.logit_scale * logits[at] - largest) * share;
     dhead[at] = u.logit_scale * (sums[row * u.components + k] - probability);
-  }
-}`,
+  }`,
+    )}`,
   }),
 );
 
@@ -150,13 +143,11 @@ export const gaussianMixtureBackwardKernel: WebGpuKernel<MixtureParams> = (
     [perChannel, values, ...uniforms],
     grid(perChannel),
   );
-  const lanes = lanesForRows(run.capabilities, components);
-  run.dispatch(
-    logitGradientKernel(lanes),
-    [head!, sums, dhead!],
-    [groups, components, components * (1 + 2 * channels), params.logitScale],
-    linearGrid(rowWorkgroups(groups, lanes)),
-  );
+  runRowWork(run, {
+    ...{ table: shortRows, rows: groups, length: components, kernel: logitGradientKernel },
+    buffers: [head!, sums, dhead!],
+    uniforms: [groups, components, components * (1 + 2 * channels), params.logitScale],
+  });
   const tile = values === 1 ? 1 : sharedTile;
   const tiles = Math.ceil(values / tile);
   const count = (groups * tiles * channels) / width;

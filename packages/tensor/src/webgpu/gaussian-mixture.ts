@@ -10,14 +10,10 @@ import {
   sizesOf,
   tiled,
 } from './gaussian-mixture-layout.ts';
-import { kernel, linearGrid, memoizeKernel, type WebGpuKernel } from './kernel.ts';
-import {
-  lanesForRows,
-  rowReductions,
-  rowWorkgroups,
-  rowWorkgroupSize,
-  vectorType,
-} from './row-lanes.ts';
+import { kernel, memoizeKernel, type WebGpuKernel } from './kernel.ts';
+import { shortRows } from './rows/select.ts';
+import { runRowWork } from './rows/tune.ts';
+import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
 
 // One logarithm for two factors, which cannot leave the range of float32; four could.
 const logProduct = (width: number) =>
@@ -130,38 +126,35 @@ ${mainFunction(`
 );
 
 /** Log of Σ exp over a row's components, less that of the logits; the components become normalised, too. */
-const normalizeKernel = memoizeKernel((lanes: number) =>
+const normalizeKernel = memoizeByVariant((variant) =>
   kernel({
     name: 'gaussianMixtureNormalize',
     bindings: { logits: 'read f32', component: 'write f32', log_prob: 'write f32' },
     uniforms: { rows: 'u32', values: 'u32', components: 'u32', head: 'u32', logit_scale: 'f32' },
-    code: `${rowReductions(lanes)}
-@compute @workgroup_size(${rowWorkgroupSize})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let lane = l % ${lanes}u;
-  let row = linear_workgroup(w, n) * ${rowWorkgroupSize / lanes}u + l / ${lanes}u;
-  let end = select(0u, u.components, row < u.rows);
+    code: `${rowFunctions(variant, ['sum', 'max'])}${rowMain(
+      variant,
+      `  let end = select(0u, u.components, row < u.rows);
   let logit = (row / u.values) * u.head;
   let own = row * u.components;
   var logit_max = -3.4e38;
   var joint_max = -3.4e38;
-  for (var k = lane; k < end; k += ${lanes}u) {
+  for (var k = lane; k < end; k += ${variant.lanes}u) {
     logit_max = max(logit_max, u.logit_scale * logits[logit + k]);
     joint_max = max(joint_max, component[own + k]);
   }
-  logit_max = row_max(logit_max, l);
-  joint_max = row_max(joint_max, l);
+  logit_max = row_max(logit_max, local);
+  joint_max = row_max(joint_max, local);
   var logit_sum = 0.0;
   var joint_sum = 0.0;
-  for (var k = lane; k < end; k += ${lanes}u) {
+  for (var k = lane; k < end; k += ${variant.lanes}u) {
     logit_sum += exp(u.logit_scale * logits[logit + k] - logit_max);
     joint_sum += exp(component[own + k] - joint_max);
   }
-  let log_weights = logit_max + log(row_sum(logit_sum, l));
-  let log_joint = joint_max + log(row_sum(joint_sum, l));
-  for (var k = lane; k < end; k += ${lanes}u) { component[own + k] -= log_weights; }
-  if (lane == 0u && row < u.rows) { log_prob[row] = log_joint - log_weights; }
-}`,
+  let log_weights = logit_max + log(row_sum(logit_sum, local));
+  let log_joint = joint_max + log(row_sum(joint_sum, local));
+  for (var k = lane; k < end; k += ${variant.lanes}u) { component[own + k] -= log_weights; }
+  if (lane == 0u && row < u.rows) { log_prob[row] = log_joint - log_weights; }`,
+    )}`,
   }),
 );
 
@@ -191,11 +184,10 @@ export const gaussianMixtureKernel: WebGpuKernel<MixtureParams> = (
       grid(count),
     );
   }
-  const lanes = lanesForRows(run.capabilities, components);
-  run.dispatch(
-    normalizeKernel(lanes),
-    [head!, component!, logProb!],
-    [groups * values, values, components, components * (1 + 2 * channels), params.logitScale],
-    linearGrid(rowWorkgroups(groups * values, lanes)),
-  );
+  const rows = groups * values;
+  runRowWork(run, {
+    ...{ table: shortRows, rows, length: components, kernel: normalizeKernel },
+    buffers: [head!, component!, logProb!],
+    uniforms: [rows, values, components, components * (1 + 2 * channels), params.logitScale],
+  });
 };

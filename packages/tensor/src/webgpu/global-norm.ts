@@ -1,6 +1,10 @@
 import { kernel, type WebGpuKernel } from './kernel.ts';
 import { multiTensorWorkgroups, runMultiTensor, type MultiTensor } from './multi-tensor.ts';
-import { rowReductions, rowWorkgroupSize } from './row-lanes.ts';
+import { barriers64 } from './rows/select.ts';
+import { rowFunctions } from './rows/variant.ts';
+
+const { workgroup } = barriers64;
+const rowSum = rowFunctions(barriers64, ['sum']);
 
 // A partial sum an invocation: software adapters pay more for barriers than for a longer second stage.
 const squares = (perInvocation: boolean): MultiTensor => ({
@@ -10,7 +14,7 @@ const squares = (perInvocation: boolean): MultiTensor => ({
   uniforms: {},
   eachUniforms: {},
   functions: `
-${perInvocation ? '' : rowReductions(rowWorkgroupSize)}
+${perInvocation ? '' : rowSum}
 fn squares_of(v: vec4f, i: u32, size: u32) -> f32 {
   let values = own(v, i, size);
   return dot(values, values);
@@ -18,7 +22,7 @@ fn squares_of(v: vec4f, i: u32, size: u32) -> f32 {
   start: 'var sum = 0.0;',
   body: (name) => `sum += squares_of(${name('values')}[i], i, ${name('size')});`,
   end: perInvocation
-    ? `partials[group * ${rowWorkgroupSize}u + l] = sum;`
+    ? `partials[group * ${workgroup}u + l] = sum;`
     : `let group_sum = row_sum(sum, l);
   if (l == 0u) { partials[group] = group_sum; }`,
 });
@@ -30,11 +34,11 @@ const finishKernel = kernel({
   name: 'globalNorm',
   bindings: { partials: 'read f32', norm: 'write f32' },
   uniforms: { count: 'u32' },
-  code: `${rowReductions(rowWorkgroupSize)}
-@compute @workgroup_size(${rowWorkgroupSize})
+  code: `${rowSum}
+@compute @workgroup_size(${workgroup})
 fn main(@builtin(local_invocation_index) l: u32) {
   var sum = 0.0;
-  for (var i = l; i < u.count; i += ${rowWorkgroupSize}u) { sum += partials[i]; }
+  for (var i = l; i < u.count; i += ${workgroup}u) { sum += partials[i]; }
   let total = row_sum(sum, l);
   if (l == 0u) { norm[0] = sqrt(total); }
 }`,
@@ -44,7 +48,7 @@ fn main(@builtin(local_invocation_index) l: u32) {
 export const globalNormKernel: WebGpuKernel<object> = (run, { inputs, outputs }) => {
   const software = run.capabilities.adapterKind === 'software';
   const workgroups = inputs.reduce((sum, { size }) => sum + multiTensorWorkgroups(size), 0);
-  const count = software ? workgroups * rowWorkgroupSize : workgroups;
+  const count = software ? workgroups * workgroup : workgroups;
   const partials = run.temporary(Math.max(1, count) * 4);
   runMultiTensor(
     run,

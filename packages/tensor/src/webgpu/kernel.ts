@@ -2,6 +2,7 @@ import type { Storage } from '../device.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Autotuner } from './autotune.ts';
 import type { WebGpuDevice } from './device.ts';
+import type { RowVariant } from './rows/variant.ts';
 
 /** WGSL element type of a binding. A vec4f binding sees the same memory, four floats at a time. */
 export type ElementType = 'f32' | 'i32' | 'u32' | 'vec2f' | 'vec4f' | 'vec4i' | 'vec4u';
@@ -80,6 +81,8 @@ export interface SubgroupMatrix {
 /** Issues the dispatches of one op. */
 export interface KernelRun {
   readonly capabilities: WebGpuCapabilities;
+  /** By which all row kernels run, whatever the table says: for measurements and tests. */
+  readonly rowVariant?: RowVariant;
   /** Measured choices of variants, where the device was opened with autotuning. */
   readonly tuning: { readonly tuner: Autotuner; readonly device: WebGpuDevice } | undefined;
   /**

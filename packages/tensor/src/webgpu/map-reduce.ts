@@ -5,8 +5,8 @@ import type { MapReduceParams, RowReduce } from '../ops/map-reduce.ts';
 import { broadcastShapes, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import type { KernelRun, UniformType } from './kernel.ts';
-import { rowKernels, runRows, type RowBody, type RowKernelFactory } from './row-kernel.ts';
-import { combine } from './rows.ts';
+import { rowKernels, runRows, type RowBody, type RowKernelFactory } from './rows/row-kernel.ts';
+import { combine } from './rows/variant.ts';
 
 /** What is baked into a kernel beside its expression. */
 interface Plan {

@@ -2,7 +2,7 @@ import { bytesPerElement } from '../dtype.ts';
 import type { Tensor } from '../tensor.ts';
 import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
 import { columnChunk, reduceMiddleAxis } from './reduce.ts';
-import { rowKernels, runRows, type RowBody } from './row-kernel.ts';
+import { rowKernels, runRows, type RowBody } from './rows/row-kernel.ts';
 
 // Layer norm centres a row and then scales it; RMS norm only scales it.
 export type Norm = 'layer' | 'rms';

@@ -1,7 +1,15 @@
 import type { DType } from '../dtype.ts';
 import type { Reduction } from '../reduction.ts';
 import { kernel, memoizeKernel, type Kernel } from './kernel.ts';
-import { combine, enableSubgroups, horizontal, rowFunctions, type RowReduction } from './rows.ts';
+import {
+  combine,
+  enableSubgroups,
+  horizontal,
+  memoizeByVariant,
+  rowFunctions,
+  rowMain,
+  type RowReduction,
+} from './rows/variant.ts';
 
 export const workgroupSize = 64;
 const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
@@ -14,24 +22,23 @@ function stepsOf(reduction: Reduction): { first: RowReduction; finish: (value: s
   return { first: reduction, finish: (value) => value };
 }
 
-/** [outer, length] → [outer, chunks], one team for each chunk. */
-export const rowKernel = memoizeKernel(
-  (reduction: Reduction, dtype: DType, width: number, lanes: number, subgroup: number): Kernel => {
+/** [outer, length] → [outer, chunks], a row of lanes for each chunk. */
+export const rowKernel = memoizeByVariant(
+  (variant, reduction: Reduction, dtype: DType, width: number): Kernel => {
     const T = elementType(dtype, width);
-    const team = { lanes, subgroup };
     const { first, finish } = stepsOf(reduction);
     const isLse = reduction === 'logSumExp';
     const loop = (body: string) =>
-      `for (var i = begin + lane; i < end; i += ${lanes}u) { ${body} }`;
+      `for (var i = begin + lane; i < end; i += ${variant.lanes}u) { ${body} }`;
     // log Σ exp(x) = m + log Σ exp(x - m), m = max x
     const sumOfExponentials = `
   let shift = select(0.0, result, abs(result) <= 3.4e38);
   var total = ${T}(0);
   ${loop(`total += exp(x[i] - ${T}(shift));`)}
-  result = select(result, result + log(row_sum(${horizontal('sum', 'total', width)}, lane)), abs(result) <= 3.4e38);`;
+  result = select(result, result + log(row_sum(${horizontal('sum', 'total', width)}, local)), abs(result) <= 3.4e38);`;
     return kernel({
       name: `reduce-rows-${reduction}`,
-      enable: enableSubgroups(team),
+      enable: enableSubgroups(variant),
       bindings: { x: `read ${T}`, y: `write ${dtype}` },
       uniforms: {
         count: 'u32',
@@ -41,20 +48,18 @@ export const rowKernel = memoizeKernel(
         identity: dtype,
         scale: 'f32',
       },
-      code: `${rowFunctions(team, isLse ? ['max', 'sum'] : [first], dtype)}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let group = linear_workgroup(w, n);
-  if (group >= u.count) { return; }
-  let row = group / u.chunks;
-  let begin = row * u.length + (group % u.chunks) * u.chunk;
-  let end = min(begin + u.chunk, (row + 1u) * u.length);
+      code: `${rowFunctions(variant, isLse ? ['max', 'sum'] : [first], dtype)}${rowMain(
+        variant,
+        `if (row >= u.count) { return; }
+  let whole = row / u.chunks;
+  let begin = whole * u.length + (row % u.chunks) * u.chunk;
+  let end = min(begin + u.chunk, (whole + 1u) * u.length);
   var value = ${T}(u.identity);
   ${loop(`value = ${combine(first, 'value', 'x[i]')};`)}
-  var result = row_${first}(${horizontal(first, 'value', width)}, lane);
+  var result = row_${first}(${horizontal(first, 'value', width)}, local);
   ${isLse ? sumOfExponentials : ''}
-  if (lane == 0u) { y[group] = ${finish('result')}; }
-}`,
+  if (lane == 0u) { y[row] = ${finish('result')}; }`,
+      )}`,
     });
   },
 );

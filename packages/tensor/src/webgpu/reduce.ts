@@ -4,7 +4,8 @@ import { identityOf, type Reduction, type ReductionShape } from '../reduction.ts
 import type { Tensor } from '../tensor.ts';
 import { linearGrid, type KernelRun } from './kernel.ts';
 import { columnKernel, rowKernel, workgroupSize } from './reduce-kernels.ts';
-import { prefersTeam, rowTeam } from './rows.ts';
+import { prefersRows, wholeRows } from './rows/select.ts';
+import { runRowWork } from './rows/tune.ts';
 
 /**
  * Reduces the middle axis. Long axes are cut into chunks that run in parallel and whose results are reduced again:
@@ -21,7 +22,8 @@ export function reduceMiddleAxis(
   count = shape.length,
 ): void {
   const { outer, length, inner } = shape;
-  const asRows = inner === 1 && prefersTeam(run.capabilities, length);
+  const asRows =
+    inner === 1 && (run.rowVariant !== undefined || prefersRows(run.capabilities, length));
   const chunk = asRows ? rowChunk(run, shape) : columnChunk(run, shape);
   const chunks = length <= chunk ? 1 : Math.ceil(length / chunk);
   const pass = asRows ? reduceRows : reduceColumns;
@@ -69,14 +71,16 @@ type Pass = (
   scale: number,
 ) => void;
 
-/** [outer, length] → [outer, chunks], one team for each chunk. */
+/** [outer, length] → [outer, chunks], a row of lanes for each chunk. */
 const reduceRows: Pass = (run, kind, dtype, { outer, length }, chunk, chunks, x, y, scale) => {
   const width = length % 4 === 0 && (chunks === 1 || chunk % 4 === 0) ? 4 : 1;
-  const { lanes, subgroup } = rowTeam(run.capabilities, chunk);
   const count = outer * chunks;
-  const made = rowKernel(kind, dtype, width, lanes, subgroup);
   const sizes = [count, length / width, Math.ceil(chunk / width), chunks];
-  run.dispatch(made, [x, y], [...sizes, identityOf(kind, dtype), scale], linearGrid(count));
+  runRowWork(run, {
+    ...{ table: wholeRows, rows: count, length: chunk, buffers: [x, y] },
+    kernel: (variant) => rowKernel(variant, kind, dtype, width),
+    uniforms: [...sizes, identityOf(kind, dtype), scale],
+  });
 };
 
 /** [outer, length, inner] → [outer, chunks, inner], one invocation for each result. */

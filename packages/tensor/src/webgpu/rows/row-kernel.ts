@@ -1,23 +1,24 @@
-import type { Storage } from '../device.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Storage } from '../../device.ts';
+import type { Tensor } from '../../tensor.ts';
 import {
   kernel,
-  linearGrid,
-  memoizeKernel,
   type Access,
   type ElementType,
   type Kernel,
   type KernelRun,
   type UniformType,
-} from './kernel.ts';
+} from '../kernel.ts';
+import { wholeRows } from './select.ts';
+import { runRowWork } from './tune.ts';
 import {
   enableSubgroups,
   horizontal,
+  memoizeByVariant,
   rowFunctions,
-  rowTeam,
+  rowMain,
   type RowReduction,
-  type RowTeam,
-} from './rows.ts';
+  type RowVariant,
+} from './variant.ts';
 
 /** WGSL pieces for the body of a row kernel. */
 export interface RowBody {
@@ -30,13 +31,13 @@ export interface RowBody {
   total(reduction: RowReduction, value: string): string;
 }
 
-/** Makes a kernel in which one team handles one row of [rows, length]. */
+/** Makes the kernel of [rows, length] by a variant. */
 export interface RowKernelFactory {
-  (team: RowTeam, length: number): Kernel;
+  (variant: RowVariant, length: number): Kernel;
 }
 
 /**
- * A family of row kernels, for each team size and vector width. Bindings marked `row` are [rows, length];
+ * A family of row kernels, for each variant and vector width. Bindings marked `row` are [rows, length];
  * the body runs once a row, sees `row` and `lane`, and the uniforms `u.rows`, `u.groups` (length in units of T).
  */
 export function rowKernels(options: {
@@ -48,8 +49,7 @@ export function rowKernels(options: {
   helpers?: (T: RowBody['T']) => string;
   body: (pieces: RowBody) => string;
 }): RowKernelFactory {
-  const make = memoizeKernel((lanes: number, subgroup: number, width: number) => {
-    const team = { lanes, subgroup };
+  const make = memoizeByVariant((variant, width: number) => {
     const T = width === 4 ? 'vec4f' : 'f32';
     const bindings = Object.entries(options.bindings).map(([name, type]) => [
       name,
@@ -59,25 +59,22 @@ export function rowKernels(options: {
       T,
       width: width === 4 ? 4 : 1,
       each: (inner) =>
-        `for (var i = lane; i < u.groups; i += ${lanes}u) { let at = start + i; ${inner} }`,
-      total: (reduction, value) => `row_${reduction}(${horizontal(reduction, value, width)}, lane)`,
+        `for (var i = lane; i < u.groups; i += ${variant.lanes}u) { let at = start + i; ${inner} }`,
+      total: (reduction, value) =>
+        `row_${reduction}(${horizontal(reduction, value, width)}, local)`,
     });
+    const main = `if (row >= u.rows) { return; }
+  let start = row * u.groups;
+  ${body}`;
     return kernel({
       name: options.name,
-      enable: enableSubgroups(team),
+      enable: enableSubgroups(variant),
       bindings: Object.fromEntries(bindings) as Kernel['bindings'],
       uniforms: { rows: 'u32', groups: 'u32', ...options.uniforms },
-      code: `${rowFunctions(team, options.reductions)}${options.helpers?.(T) ?? ''}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = linear_workgroup(w, n);
-  if (row >= u.rows) { return; }
-  let start = row * u.groups;
-  ${body}
-}`,
+      code: `${rowFunctions(variant, options.reductions)}${options.helpers?.(T) ?? ''}${rowMain(variant, main)}`,
     });
   });
-  return ({ lanes, subgroup }, length) => make(lanes, subgroup, length % 4 === 0 ? 4 : 1);
+  return (variant, length) => make(variant, length % 4 === 0 ? 4 : 1);
 }
 
 /** Dispatches a row kernel over [rows, length]. */
@@ -89,6 +86,9 @@ export function runRows(
   uniforms: readonly number[] = [],
 ): void {
   const groups = length % 4 === 0 ? length / 4 : length;
-  const made = kernels(rowTeam(run.capabilities, length), length);
-  run.dispatch(made, buffers, [rows, groups, ...uniforms], linearGrid(rows));
+  runRowWork(run, {
+    ...{ table: wholeRows, rows, length, buffers },
+    kernel: (variant) => kernels(variant, length),
+    uniforms: [rows, groups, ...uniforms],
+  });
 }
