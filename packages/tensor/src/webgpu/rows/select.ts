@@ -27,7 +27,7 @@ const oneSubgroup = (subgroup: number): RowVariant => ({
 });
 
 /** Under this length, a software adapter has a lane for each row: what lanes share costs more than they save. */
-const shortRow = 128;
+const shortRow = 256;
 /** From this length on, a GPU has a larger workgroup for each row. */
 const longRow = 2048;
 
@@ -47,8 +47,8 @@ export function rowVariants(capabilities: WebGpuCapabilities): RowVariant[] {
  *
  * | adapter         | row               | variant           |
  * | --------------- | ----------------- | ----------------- |
- * | software, fixed | under 128         | 2, lane a row     |
- * | software, fixed | from 128 on       | 6, one subgroup   |
+ * | software, fixed | under 256         | 2, lane a row     |
+ * | software, fixed | from 256 on       | 6, one subgroup   |
  * | hardware, fixed | under 2048        | 6, one subgroup   |
  * | hardware, fixed | from 2048 on      | 5, subgroups, 256 |
  * | other           | under 2048        | 3, barriers, 64   |
