@@ -1,5 +1,5 @@
 import { adamwUpdate, type Tensor } from '@farmer/tensor';
-import { Optimiser, type OptimiserOptions } from './optimiser.ts';
+import { Optimiser, type OptimiserOptions, type UpdatePart } from './optimiser.ts';
 
 export interface AdamOptions {
   /** Decay rates of the two moments. Default: [0.9, 0.95]. */
@@ -32,12 +32,12 @@ export class AdamW extends Optimiser {
     this.scalars.write([learningRate, 1 - beta1 ** step, 1 - beta2 ** step, 0]);
   }
 
-  protected override apply(gradients: readonly Tensor[], clip: Tensor): void {
+  protected override apply(part: UpdatePart, clip: Tensor): void {
     const [beta1, beta2] = this.#betas;
-    const { parameters, scalars, weightDecay } = this;
-    const [firstMoments, secondMoments] = this.moments.arenas as [Tensor, Tensor];
+    const { parameters, gradients, weightDecay, arenas } = part;
+    const [firstMoments, secondMoments] = arenas as [Tensor, Tensor];
     adamwUpdate(
-      { parameters, gradients, firstMoments, secondMoments, scalars, clip },
+      { parameters, gradients, firstMoments, secondMoments, scalars: this.scalars, clip },
       { beta1, beta2, epsilon: this.#epsilon, weightDecay },
     );
   }

@@ -27,17 +27,26 @@ export interface UpdateReport {
   readonly finite: Tensor;
 }
 
+/** Some of the parameters, and what belongs to them. */
+export interface UpdatePart {
+  readonly parameters: readonly Tensor[];
+  readonly gradients: readonly Tensor[];
+  readonly weightDecay: readonly number[];
+  /** An arena for each kind of moments. */
+  readonly arenas: readonly Tensor[];
+}
+
 /**
  * Changes parameters in place on the device. Learning rate and step number come from `setStep`,
  * so that a captured `update` can be replayed.
  */
 export abstract class Optimiser {
-  protected readonly parameters: readonly Tensor[];
-  /** One for each parameter. */
-  protected readonly weightDecay: readonly number[];
-  protected readonly moments: Moments;
   /** [4], rewritten before each step. */
   protected readonly scalars: Tensor;
+  readonly #parameters: readonly Tensor[];
+  /** One for each parameter. */
+  readonly #weightDecay: readonly number[];
+  readonly #moments: Moments;
   readonly #clipNorm: number;
 
   constructor(
@@ -48,10 +57,10 @@ export abstract class Optimiser {
     const { weightDecay = 0, decay = (_, { rank }) => rank >= 2, clipNorm = Infinity } = options;
     if (parameters.size === 0) throw new Error('an optimiser needs at least one parameter');
     if (!(clipNorm > 0)) throw new RangeError(`clipNorm ${clipNorm} is not greater than 0`);
-    this.parameters = [...parameters.values()];
-    this.weightDecay = [...parameters].map((entry) => (decay(...entry) ? weightDecay : 0));
-    this.moments = new Moments(parameters, momentKinds);
-    this.scalars = persist(zeros([4], 'f32', this.parameters[0]!.device));
+    this.#parameters = [...parameters.values()];
+    this.#weightDecay = [...parameters].map((entry) => (decay(...entry) ? weightDecay : 0));
+    this.#moments = new Moments(parameters, momentKinds);
+    this.scalars = persist(zeros([4], 'f32', this.#parameters[0]!.device));
     this.#clipNorm = clipNorm;
   }
 
@@ -62,7 +71,7 @@ export abstract class Optimiser {
   abstract setStep(learningRate: number, step: number): void;
 
   /** @param clip [2], from `clipScale` */
-  protected abstract apply(gradients: readonly Tensor[], clip: Tensor): void;
+  protected abstract apply(part: UpdatePart, clip: Tensor): void;
 
   /**
    * One step. Leaves everything as it is when the gradients' norm, or the loss if given, is not finite.
@@ -74,14 +83,18 @@ export abstract class Optimiser {
       const norm = globalNorm(gradients);
       let clip = clipScale(norm, this.#clipNorm);
       if (loss) clip = map('clip * usable', { clip, usable: clipScale(loss, Infinity) });
-      this.apply(gradients, clip);
+      for (const { first, end, arenas } of this.#moments.parts) {
+        const own = <T>(list: readonly T[]): readonly T[] => list.slice(first, end);
+        const [parameters, weightDecay] = [own(this.#parameters), own(this.#weightDecay)];
+        this.apply({ parameters, gradients: own(gradients), weightDecay, arenas }, clip);
+      }
       return { norm, finite: slice(clip, { axis: 0, start: 1, end: 2 }) };
     });
   }
 
   /** The state beside the parameters; with them and the step number a run continues exactly. */
   stateDict(): Promise<StateDict> {
-    return this.moments.stateDict();
+    return this.#moments.stateDict();
   }
 
   /**
@@ -89,12 +102,12 @@ export abstract class Optimiser {
    * @throws StateDictError naming every missing, unexpected or misshapen tensor; nothing is changed then
    */
   loadStateDict(tensors: LoadedTensors, source: string): void {
-    this.moments.loadStateDict(tensors, source);
+    this.#moments.loadStateDict(tensors, source);
   }
 
   /** Frees the state, not the parameters. */
   dispose(): void {
-    this.moments.dispose();
+    this.#moments.dispose();
     this.scalars.dispose();
   }
 }

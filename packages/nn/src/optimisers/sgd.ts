@@ -1,5 +1,5 @@
 import { sgdUpdate, type Tensor } from '@farmer/tensor';
-import { Optimiser, type OptimiserOptions } from './optimiser.ts';
+import { Optimiser, type OptimiserOptions, type UpdatePart } from './optimiser.ts';
 
 export interface SgdOptions extends OptimiserOptions {
   /** Default: 0. */
@@ -20,11 +20,11 @@ export class Sgd extends Optimiser {
     this.scalars.write([learningRate, 0, 0, 0]);
   }
 
-  protected override apply(gradients: readonly Tensor[], clip: Tensor): void {
-    const { parameters, scalars, weightDecay } = this;
-    const [velocities] = this.moments.arenas;
+  protected override apply(part: UpdatePart, clip: Tensor): void {
+    const { parameters, gradients, weightDecay, arenas } = part;
+    const [velocities] = arenas;
     sgdUpdate(
-      { parameters, gradients, velocities, scalars, clip },
+      { parameters, gradients, velocities, scalars: this.scalars, clip },
       { momentum: this.#momentum, weightDecay },
     );
   }
