@@ -16,6 +16,8 @@ export interface MatmulChoice {
 const wantedWorkgroups = { software: 16, hardware: 256 };
 /** Shorter slices of k cost more in partial sums than they gain. */
 const shortestSlice = 128;
+/** On software adapters the second dispatch, which adds the slices, costs as much as this many products. */
+const worthSlicing = 2 ** 19;
 
 /** From this many products on, a larger tile earns its second of compilation within a few hundred runs. */
 const large = 2 ** 24;
@@ -51,7 +53,9 @@ export function slicesFor(
   problem: MatmulProblem,
   variant: MatmulVariant,
 ): number {
-  const most = Math.max(1, Math.floor(problem.k / shortestSlice));
+  const { m, n, k, batches } = problem;
+  if (adapterKind === 'software' && m * n * k * batches < worthSlicing) return 1;
+  const most = Math.max(1, Math.floor(k / shortestSlice));
   const tiles = Math.max(1, tilesOf(problem, variant));
   return Math.min(most, Math.ceil(wantedWorkgroups[adapterKind] / tiles));
 }
