@@ -50,19 +50,27 @@ function sampleRows(random: SampleRandom): NdArray {
   return random.normals(shape, scale);
 }
 
-const forward = (name: string, write: string) =>
+/**
+ * Online softmax (Milakov & Gimelshein 2018): one pass for each component's maximum so far and the sum of exponentials
+ * relative to it, one to write. Of the old sum and the new term one has the factor 1, so an element costs one exp.
+ */
+const forward = (name: string, result: string) =>
   rowKernels({
     name,
     reductions: ['max', 'sum'],
     bindings: { x: 'read row', y: 'write row' },
     body: ({ T, each, total }) => `
-  var most = x[start];
-  ${each('most = max(most, x[at]);')}
-  let shift = ${total('max', 'most')};
+  var top = ${T}(-3.4e38);
   var sum = ${T}(0);
-  ${each(`let e = exp(x[at] - ${T}(shift)); sum += e; y[at] = e;`)}
+  ${each(`let raise = x[at] - top;
+    let far = abs(raise) > ${T}(100);
+    let e = select(exp(select(-abs(raise), ${T}(0), far)), ${T}(0), far);
+    sum = select(sum + e, sum * e + 1, raise > ${T}(0));
+    top = max(top, x[at]);`)}
+  let shift = ${total('max', 'top')};
+  sum *= exp(max(top - shift, ${T}(-100)));
   let whole = ${total('sum', 'sum')};
-  ${each(write.replaceAll('T(', `${T}(`))}`,
+  ${each(`y[at] = ${result.replaceAll('T(', `${T}(`)};`)}`,
   });
 
 /** p = exp(x) / Σ exp(x) over the last axis. */
@@ -76,7 +84,7 @@ export const softmaxOp: Op<NoParams> = {
     }),
   ],
   kernels: {
-    webgpu: rowwise(forward('softmax', 'y[at] = y[at] / whole;')),
+    webgpu: rowwise(forward('softmax', 'exp(x[at] - T(shift)) / whole')),
     cpu: rowwiseOnCpu(softmaxKernel),
   },
   vjp: ({ outputs: [y], gradients: [g] }) => [g ? apply1(softmaxGradientOp, [y!, g], {}) : null],
@@ -94,7 +102,7 @@ export const logSoftmaxOp: Op<NoParams> = {
     }),
   ],
   kernels: {
-    webgpu: rowwise(forward('log-softmax', 'y[at] = (x[at] - T(shift)) - T(log(whole));')),
+    webgpu: rowwise(forward('log-softmax', '(x[at] - T(shift)) - T(log(whole))')),
     cpu: rowwiseOnCpu(logSoftmaxKernel),
   },
   vjp: ({ outputs: [y], gradients: [g] }) => [g ? apply1(logSoftmaxGradientOp, [y!, g], {}) : null],

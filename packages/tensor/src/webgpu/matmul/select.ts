@@ -20,7 +20,7 @@ const shortestSlice = 128;
 const worthSlicing = 2 ** 19;
 
 /** From this many products on, a larger tile earns its second of compilation within a few hundred runs. */
-const large = 2 ** 24;
+const large = 2 ** 23;
 /** Below this many products a dispatch costs more than the sums, and the smallest kernel compiles fastest. */
 const tiny = 32 ** 3;
 
@@ -35,7 +35,7 @@ const tiny = 32 ** 3;
  * | hardware                        | 256 tiles of 128 × 128 or more    | 4, tile of 128 × 128 |
  * | hardware                        | other                             | 3, tile of 64 × 64   |
  * | software with one subgroup size | m ≤ 8, or n or k no multiple of 4 | 2, subgroup, 4 rows  |
- * | software with one subgroup size | 2²⁴ products or more               | 2, subgroup, 32 rows |
+ * | software with one subgroup size | 2²³ products or more              | 2, subgroup, 32 rows |
  * | software with one subgroup size | other                             | 2, subgroup, 16 rows |
  * | other software                  | other                             | 1, naive             |
  */
