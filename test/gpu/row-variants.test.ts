@@ -159,7 +159,10 @@ describe('the selection table of rows', () => {
   test('names a variant that the adapter runs, at any length', () => {
     for (const capabilities of adapters) {
       for (const length of [1, 7, 32, 33, 2047, 2048, 1e6]) {
-        expect(rowVariants(capabilities)).toContainEqual(selectRows(capabilities, length));
+        for (const rows of [1, 1000]) {
+          const selected = selectRows(capabilities, length, rows);
+          expect(rowVariants(capabilities)).toContainEqual(selected);
+        }
         expect(shortRowVariants(length)).toContainEqual(selectShortRows(capabilities, length));
       }
     }
@@ -169,23 +172,27 @@ describe('the selection table of rows', () => {
     const usesSubgroups = (capabilities: WebGpuCapabilities) =>
       rowVariants(capabilities).some(({ subgroup }) => subgroup > 0);
     expect(adapters.map(usesSubgroups)).toEqual([false, true, false, false, true]);
-    expect(selectRows(adapterOf('hardware', [8, 32]), 100).subgroup).toBe(0);
+    expect(selectRows(adapterOf('hardware', [8, 32]), 100, 10).subgroup).toBe(0);
   });
 
   test('no software adapter meets at a barrier that it can avoid', () => {
     const software = adapterOf('software', [8, 8]);
     for (const length of [1, 100, 1e5]) {
-      const { lanes, subgroup } = selectRows(software, length);
+      const { lanes, subgroup } = selectRows(software, length, 1000);
       expect(lanes === 1 || lanes === subgroup).toBe(true);
       expect(selectShortRows(software, length).lanes).toBe(1);
     }
     expect(prefersRows(adapterOf('software'), 1e5)).toBe(false);
   });
 
+  test('few rows are not left to a lane each', () => {
+    expect(selectRows(adapterOf('software', [8, 8]), 245, 1).lanes).toBe(8);
+  });
+
   test('a GPU gives a long row more lanes', () => {
     for (const capabilities of [adapterOf('hardware'), adapterOf('hardware', [32, 32])]) {
-      expect(selectRows(capabilities, 2048).lanes).toBe(256);
-      expect(selectRows(capabilities, 2047).lanes).toBeLessThan(256);
+      expect(selectRows(capabilities, 2048, 10).lanes).toBe(256);
+      expect(selectRows(capabilities, 2047, 10).lanes).toBeLessThan(256);
     }
   });
 });

@@ -1,10 +1,10 @@
 import type { WebGpuCapabilities } from '../kernel.ts';
 import type { RowVariant } from './variant.ts';
 
-/** The variants of a kind of row kernels, and which of them serves rows of `length` elements. */
+/** The variants of a kind of row kernels, and which of them serves `rows` rows of `length` elements. */
 export interface RowTable {
   variants(capabilities: WebGpuCapabilities, length: number): RowVariant[];
-  select(capabilities: WebGpuCapabilities, length: number): RowVariant;
+  select(capabilities: WebGpuCapabilities, length: number, rows: number): RowVariant;
 }
 
 const barriers = (number: number, lanes: number): RowVariant => ({
@@ -28,6 +28,8 @@ const oneSubgroup = (subgroup: number): RowVariant => ({
 
 /** Under this length, a software adapter has a lane for each row: what lanes share costs more than they save. */
 const shortRow = 256;
+/** Fewer rows leave most lanes idle then, and one lane's long sum rounds more than the sums of several do. */
+const manyRows = 64;
 /** From this length on, a GPU has a larger workgroup for each row. */
 const longRow = 2048;
 
@@ -45,22 +47,26 @@ export function rowVariants(capabilities: WebGpuCapabilities): RowVariant[] {
 /**
  * The selection table of kernels of whole rows. "Fixed" is an adapter whose subgroups are all of one size.
  *
- * | adapter         | row               | variant           |
- * | --------------- | ----------------- | ----------------- |
- * | software, fixed | under 256         | 2, lane a row     |
- * | software, fixed | from 256 on       | 6, one subgroup   |
- * | hardware, fixed | under 2048        | 6, one subgroup   |
- * | hardware, fixed | from 2048 on      | 5, subgroups, 256 |
- * | other           | under 2048        | 3, barriers, 64   |
- * | other           | from 2048 on      | 4, barriers, 256  |
+ * | adapter         | row                        | variant           |
+ * | --------------- | -------------------------- | ----------------- |
+ * | software, fixed | under 256, of 64 and more  | 2, lane a row     |
+ * | software, fixed | other                      | 6, one subgroup   |
+ * | hardware, fixed | under 2048                 | 6, one subgroup   |
+ * | hardware, fixed | from 2048 on               | 5, subgroups, 256 |
+ * | other           | under 2048                 | 3, barriers, 64   |
+ * | other           | from 2048 on               | 4, barriers, 256  |
  */
-export function selectRows(capabilities: WebGpuCapabilities, length: number): RowVariant {
+export function selectRows(
+  capabilities: WebGpuCapabilities,
+  length: number,
+  rows: number,
+): RowVariant {
   const size = subgroupSize(capabilities);
   const isLong = length >= longRow;
   if (!size) return isLong ? barriers256 : barriers64;
   if (capabilities.adapterKind === 'hardware')
     return isLong ? subgroups256(size) : oneSubgroup(size);
-  return length < shortRow ? laneARow : oneSubgroup(size);
+  return length < shortRow && rows >= manyRows ? laneARow : oneSubgroup(size);
 }
 
 /** True where a reduction of a row of `length` is faster by one of these variants than as a column, an invocation each. */

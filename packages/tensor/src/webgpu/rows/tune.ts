@@ -30,8 +30,8 @@ function dispatchRows(run: KernelRun, work: RowWork, variant: RowVariant): void 
   run.dispatch(work.kernel(variant), work.buffers, work.uniforms, linearGrid(workgroups));
 }
 
-const selected = ({ capabilities }: KernelRun, { table, length }: RowWork) =>
-  table.select(capabilities, length);
+const selected = ({ capabilities }: KernelRun, { table, length, rows }: RowWork) =>
+  table.select(capabilities, length, rows);
 
 function measured(run: KernelRun, work: RowWork): RowVariant | undefined {
   const { capabilities, tuning } = run;
