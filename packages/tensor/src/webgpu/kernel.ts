@@ -71,6 +71,11 @@ export interface WebGpuCapabilities {
   readonly limits: GPUSupportedLimits;
 }
 
+/** Lanes of every subgroup; undefined where there are none or their size varies. */
+export function fixedSubgroupSize({ subgroups }: WebGpuCapabilities): number | undefined {
+  return subgroups?.minSize === subgroups?.maxSize ? subgroups?.maxSize : undefined;
+}
+
 /** What a subgroup's matrix unit multiplies: [m, k] · [k, n] in f16, added up in f32. */
 export interface SubgroupMatrix {
   readonly m: number;

@@ -19,7 +19,7 @@ interface Plan {
   readonly along: readonly boolean[];
 }
 
-/** Runs a `mapReduce` as one dispatch, one team for each row. */
+/** Runs a `mapReduce` as one dispatch over all rows. */
 export function mapReduceKernel(
   run: KernelRun,
   {

@@ -40,10 +40,10 @@ export function reduceMiddleAxis(
 
 const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
 
-/** Elements of a row that one team takes: enough teams to fill the device, at most 4096 elements each. */
+/** Elements of a row that are reduced together: enough parts to fill the device, at most 4096 elements each. */
 function rowChunk({ capabilities }: KernelRun, { outer, length }: ReductionShape): number {
-  const teams = capabilities.adapterKind === 'software' ? 16 : 1024;
-  const wanted = Math.ceil(length / Math.ceil(teams / outer));
+  const parts = capabilities.adapterKind === 'software' ? 16 : 1024;
+  const wanted = Math.ceil(length / Math.ceil(parts / outer));
   const chunk = Math.min(4096, Math.max(1024, wanted));
   return length <= chunk ? length : roundUp(chunk, 4);
 }

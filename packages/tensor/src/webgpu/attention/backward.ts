@@ -16,6 +16,7 @@ import {
   attentionSource,
   attentionUniforms,
   eachRow,
+  mainWgsl,
   maskWgsl,
   memoizeAttention,
   positionBinding,
@@ -57,16 +58,6 @@ export function runAttentionBackward(
   dispatch(keyKernel, [...shared, dK, dV], sizes.keys);
 }
 
-const header = (source: AttentionSource) => `
-@compute @workgroup_size(${source.workgroupSize})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let group = linear_workgroup(w, n);
-  if (group >= u.count) { return; }
-  let first = (group % u.blocks) * ${rowsPerWorkgroup(source)};
-  let batch_head = group / u.blocks;
-  let head = (batch_head % u.heads) * u.size;
-  let batch = batch_head / u.heads;`;
-
 const statisticsKernel = memoizeAttention((source) =>
   kernel({
     name: 'attention-statistics',
@@ -78,7 +69,7 @@ const statisticsKernel = memoizeAttention((source) =>
       statistics: 'write vec2f',
     },
     uniforms: attentionUniforms,
-    code: `${header(source)}
+    code: `${mainWgsl(source)}
   let query = first + lane;
   if (query >= u.queries) { return; }
   let at = (batch * u.queries + query) * u.width + head;
@@ -122,7 +113,7 @@ const queryKernel = memoizeAttention((source) => {
     bindings: { ...operandBindings(source), d_query: `write ${headType(source)}` },
     uniforms: attentionUniforms,
     enable: enableSubgroups(source),
-    code: `${maskWgsl(source)}${header(source)}
+    code: `${maskWgsl(source)}${mainWgsl(source)}
   let last = key_end(min(first + ${rowsPerWorkgroup(source) - 1}, u.queries - 1));
   let keys_at = batch * u.keys * u.width + head;
   ${eachRow(
@@ -172,7 +163,7 @@ const keyKernel = memoizeAttention((source) => {
     },
     uniforms: attentionUniforms,
     enable: enableSubgroups(source),
-    code: `${maskWgsl(source)}${header(source)}
+    code: `${maskWgsl(source)}${mainWgsl(source)}
   // Earlier queries see none of these keys.
   let first_query = ${source.causal ? `max(first, ${start}) - ${start}` : '0u'};
   let queries_at = batch * u.queries * u.width + head;

@@ -16,6 +16,7 @@ import {
   attentionSource,
   attentionUniforms,
   eachRow,
+  mainWgsl,
   maskWgsl,
   memoizeAttention,
   positionBinding,
@@ -82,15 +83,7 @@ const forwardKernel = memoizeAttention((source) => {
     uniforms: attentionUniforms,
     enable: enableSubgroups(source),
     code: `
-${maskWgsl(source)}
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let group = linear_workgroup(w, n);
-  if (group >= u.count) { return; }
-  let first = (group % u.blocks) * ${rowsPerWorkgroup(source)};
-  let batch_head = group / u.blocks;
-  let head = (batch_head % u.heads) * u.size;
-  let batch = batch_head / u.heads;
+${maskWgsl(source)}${mainWgsl(source)}
   let last = key_end(min(first + ${rowsPerWorkgroup(source) - 1}, u.queries - 1));
   let keys_at = batch * u.keys * u.width + head;
   // Lanes past the end repeat the last query.

@@ -1,6 +1,7 @@
 import type { Tensor } from '../../tensor.ts';
 import type { AttentionParams } from '../../ops/attention.ts';
 import {
+  fixedSubgroupSize,
   memoizeKernel,
   type Kernel,
   type UniformType,
@@ -59,7 +60,7 @@ export function attentionSource(
   const { adapterKind, subgroups } = capabilities;
   // Software adapters run a workgroup as one vector register.
   const lanes = adapterKind === 'software' ? (subgroups?.maxSize ?? 8) : 32;
-  const subgroup = adapterKind === 'software' && subgroups?.minSize === lanes;
+  const subgroup = adapterKind === 'software' && fixedSubgroupSize(capabilities) !== undefined;
   const vectors = Math.ceil(size / 4);
   const aligned = size % 4 === 0;
   const two =
@@ -125,6 +126,17 @@ export function eachRow({ rowsPerLane }: AttentionSource, line: (i: number) => s
 
 export const positionBinding = ({ hasPosition }: AttentionSource): Kernel['bindings'] =>
   hasPosition ? { position: 'read u32' } : {};
+
+/** The start of `fn main`: which head of which batch element the workgroup serves, and the first of its rows. */
+export const mainWgsl = (source: AttentionSource) => `
+@compute @workgroup_size(${source.workgroupSize})
+fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let group = linear_workgroup(w, n);
+  if (group >= u.count) { return; }
+  let first = (group % u.blocks) * ${rowsPerWorkgroup(source)};
+  let batch_head = group / u.blocks;
+  let head = (batch_head % u.heads) * u.size;
+  let batch = batch_head / u.heads;`;
 
 /** WGSL of `key_end(query)`: query i attends keys 0 … key_end(i) − 1. */
 export function maskWgsl({ causal, hasPosition }: AttentionSource): string {

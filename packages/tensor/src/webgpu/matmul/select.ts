@@ -1,4 +1,4 @@
-import type { WebGpuCapabilities } from '../kernel.ts';
+import { fixedSubgroupSize, type WebGpuCapabilities } from '../kernel.ts';
 import { naive } from './naive.ts';
 import type { MatmulProblem } from './problem.ts';
 import type { MatmulVariant } from './source.ts';
@@ -62,7 +62,7 @@ export function slicesFor(
 
 /** Every variant that runs on this adapter, in the order of their numbers. */
 export function matmulVariants(capabilities: WebGpuCapabilities): MatmulVariant[] {
-  const lanes = subgroupSize(capabilities);
+  const lanes = fixedSubgroupSize(capabilities);
   const matrix = matrixVariant(capabilities);
   return [
     naive,
@@ -81,14 +81,9 @@ const subgroupVariants = (lanes: number) => [
 const tilesOf = ({ m, n, batches }: MatmulProblem, { tileRows, tileColumns }: MatmulVariant) =>
   Math.ceil(m / tileRows) * Math.ceil(n / tileColumns) * batches;
 
-/** Lanes of every subgroup; undefined where there are none or their size varies. */
-function subgroupSize({ subgroups }: WebGpuCapabilities): number | undefined {
-  return subgroups?.minSize === subgroups?.maxSize ? subgroups?.maxSize : undefined;
-}
-
 function matrixVariant(capabilities: WebGpuCapabilities): MatmulVariant | undefined {
   const { subgroupMatrix: shape, limits } = capabilities;
-  const lanes = subgroupSize(capabilities);
+  const lanes = fixedSubgroupSize(capabilities);
   if (!shape || !lanes || !fitsSubgroupMatrix(shape)) return undefined;
   if (4 * lanes > limits.maxComputeInvocationsPerWorkgroup) return undefined;
   if (subgroupMatrixMemory > limits.maxComputeWorkgroupStorageSize) return undefined;
@@ -103,7 +98,7 @@ function selectVariant(capabilities: WebGpuCapabilities, problem: MatmulProblem)
   if (capabilities.adapterKind === 'hardware') {
     return tilesOf(problem, largeTile) >= wantedWorkgroups.hardware ? largeTile : tile;
   }
-  const lanes = subgroupSize(capabilities);
+  const lanes = fixedSubgroupSize(capabilities);
   if (lanes === undefined || lanes > 16) return naive;
   if (m <= 8 || n % 4 !== 0 || k % 4 !== 0) return subgroup(lanes, 4);
   return m * n * k < large ? subgroup(lanes, 16) : subgroup(lanes, 32, 2);

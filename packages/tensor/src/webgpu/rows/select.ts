@@ -1,4 +1,4 @@
-import type { WebGpuCapabilities } from '../kernel.ts';
+import { fixedSubgroupSize, type WebGpuCapabilities } from '../kernel.ts';
 import type { RowVariant } from './variant.ts';
 
 /** The variants of a kind of row kernels, and which of them serves `rows` rows of `length` elements. */
@@ -35,7 +35,7 @@ const longRow = 2048;
 
 /** Every variant of the kernels of whole rows (softmax, norms, reductions) that runs on this adapter. */
 export function rowVariants(capabilities: WebGpuCapabilities): RowVariant[] {
-  const size = subgroupSize(capabilities);
+  const size = fixedSubgroupSize(capabilities);
   return [
     laneARow,
     barriers64,
@@ -61,7 +61,7 @@ export function selectRows(
   length: number,
   rows: number,
 ): RowVariant {
-  const size = subgroupSize(capabilities);
+  const size = fixedSubgroupSize(capabilities);
   const isLong = length >= longRow;
   if (!size) return isLong ? barriers256 : barriers64;
   if (capabilities.adapterKind === 'hardware')
@@ -72,7 +72,7 @@ export function selectRows(
 /** True where a reduction of a row of `length` is faster by one of these variants than as a column, an invocation each. */
 export function prefersRows(capabilities: WebGpuCapabilities, length: number): boolean {
   if (capabilities.adapterKind === 'hardware') return length > 32;
-  return subgroupSize(capabilities) !== 0 && length > 16;
+  return fixedSubgroupSize(capabilities) !== undefined && length > 16;
 }
 
 /** Kernels of whole rows. Their bodies leave at a row past the last one, so that a workgroup has one row, or lanes have. */
@@ -102,8 +102,3 @@ export const shortRows: RowTable = {
   variants: (_, length) => shortRowVariants(length),
   select: selectShortRows,
 };
-
-/** Lanes of every subgroup; 0 where there are none or their size varies. */
-function subgroupSize({ subgroups }: WebGpuCapabilities): number {
-  return subgroups && subgroups.minSize === subgroups.maxSize ? subgroups.minSize : 0;
-}
