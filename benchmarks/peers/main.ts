@@ -2,25 +2,26 @@
  * Times the same work in this repository's tensors, jax-js and TensorFlow.js, in one process.
  *
  *     npm run wasm -- [--threads 2] [--only part of a name] [--seconds 4]
- *     npm run webgpu -- [--adapter lavapipe] [--only …] [--seconds 4]
+ *     npm run webgpu -- [--adapter lavapipe] [--patient] [--only …] [--seconds 4]
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openAdapter, openDevice } from '@farmer/tensor/node';
-import type { Library } from './library.ts';
+import { openAdapter, openDevice, patientWait } from '@farmer/tensor/node';
+import type { Library, Task } from './library.ts';
 import { measure, type Measurement } from './measure.ts';
 import { memoryCopy } from './memory-copy.ts';
 import { ours } from './ours.ts';
 import { currentLoad, describeRun, formatProgress, writeReport } from './report.ts';
 import { installShims } from './shims.ts';
-import { workloads, type RunKind } from './workloads.ts';
+import { workloads, type RunKind, type Work } from './workloads.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     threads: { type: 'string', default: String(availableParallelism()) },
     adapter: { type: 'string', default: 'auto' },
+    patient: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     seconds: { type: 'string', default: '4' },
   },
@@ -59,12 +60,21 @@ async function setUpWebGpu(): Promise<Setup> {
   const { jaxJs } = await import('./jax-js.ts');
   const { tensorflow } = await import('./tensorflow.ts');
   await import('@tensorflow/tfjs-backend-webgpu');
-  const libraries = [
-    ours(device),
+  const peers = [
     await jaxJs('webgpu', 'WebGPU backend'),
     await tensorflow('webgpu', 'WebGPU backend'),
   ];
+  const libraries = [ours(device), ...(options.patient ? peers.map(patient) : peers)];
   return { kind: kind === 'other' ? 'hardware' : kind, adapter: name, libraries };
+}
+
+/** Lends a library our way to wait for the device, so that kernels alone are compared. */
+function patient(library: Library): Library {
+  const prepare = (work: Work): Task | undefined => {
+    const task = library.prepare(work);
+    return task && { ...task, run: () => patientWait(task.run()) };
+  };
+  return { ...library, setting: `${library.setting}, waits as ours does`, prepare };
 }
 
 const setup = positionals[0] === 'webgpu' ? await setUpWebGpu() : await setUpWasm();
@@ -75,7 +85,8 @@ console.log(JSON.stringify(facts));
 const chosen = workloads.filter(({ name }) => name.includes(options.only));
 if (chosen.length === 0) throw new Error(`--only "${options.only}" is part of no workload's name`);
 const folder = fileURLToPath(new URL('../results', import.meta.url));
-const file = `peers-${kind}${options.threads === '1' && kind === 'wasm' ? '-1-thread' : ''}`;
+const oneThread = kind === 'wasm' && options.threads === '1';
+const file = `peers-${kind}${oneThread ? '-1-thread' : ''}${options.patient ? '-patient' : ''}`;
 const measurements: Measurement[] = [];
 for (const workload of chosen) {
   const measurement = await measure(workload, libraries, Number(options.seconds));

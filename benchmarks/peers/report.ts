@@ -6,6 +6,7 @@ import type { RunKind } from './workloads.ts';
 
 export interface Report {
   readonly kind: RunKind;
+  readonly command: string;
   readonly date: string;
   readonly node: string;
   readonly processor: string;
@@ -21,8 +22,10 @@ export function describeRun(kind: RunKind, libraries: readonly Library[], adapte
   const manifest = readFileSync(new URL('package.json', import.meta.url), 'utf8');
   // They are pinned there.
   const { dependencies } = JSON.parse(manifest) as { dependencies: Record<string, string> };
+  const [script, ...rest] = process.argv.slice(2);
   return {
     kind,
+    command: ['npm run', script, ...(rest.length > 0 ? ['--', ...rest] : [])].join(' '),
     date: new Date().toISOString(),
     node: process.version,
     processor: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
@@ -42,9 +45,9 @@ export function writeReport(folder: string, name: string, report: Report): void 
 }
 
 function markdown(report: Report): string {
-  const { kind, date, node, processor, adapter, versions, settings, load } = report;
+  const { kind, command, date, node, processor, adapter, versions, settings, load } = report;
   const facts = [
-    `Run: \`npm run ${kind === 'wasm' ? 'wasm' : `webgpu -- --adapter ${kind}`}\`, ${date}, Node ${node}, ${processor}`,
+    `Run: \`${command}\`, ${date}, Node ${node}, ${processor}`,
     ...(adapter === undefined ? [] : [`Adapter: ${adapter}`]),
     `Load average: ${load.map((value) => value.toFixed(1)).join(' before, ')} after`,
     ...Object.entries(settings).map(([name, setting]) => `${name}: ${setting}`),

@@ -15,3 +15,4 @@ export { openDevice } from './open-device.ts';
 export type { OpenDeviceOptions } from './open-device.ts';
 export { measureDevice } from './measure-device.ts';
 export type { DeviceSpeed } from './measure-device.ts';
+export { patientWait } from './patient-wait.ts';

@@ -7,6 +7,7 @@ import {
 } from '../src/index.ts';
 import { NoAdapterError } from './adapter.ts';
 import { openWebGpuDevice, type OpenWebGpuDevice } from './device.ts';
+import { patientWait } from './patient-wait.ts';
 import { openTuner } from './tuning-cache.ts';
 import { defaultThreads, enableRelaxedSimd, spawnNodeWorker } from './workers.ts';
 
@@ -81,6 +82,7 @@ async function openWebGpu(choice: string | undefined, options: OpenDeviceOptions
   return new WebGpuDevice(opened.device, {
     name: opened.name,
     tuner: autotune ? openTuner(key) : undefined,
+    wait: patientWait,
     capabilities: {
       adapterKind: opened.kind === 'hardware' ? 'hardware' : 'software',
       subgroups: opened.features.has('subgroups')

@@ -1,3 +1,5 @@
+import { patientWait } from './patient-wait.ts';
+
 /** A compute pipeline with its storage buffers bound in order, for the small probes beside it. */
 export interface ProbeKernel {
   /** Records and submits `repeats` dispatches, and waits until the device has done them. */
@@ -39,7 +41,7 @@ export async function probeKernel(
     for (let i = 0; i < repeats; i++) pass.dispatchWorkgroups(...workgroups);
     pass.end();
     device.queue.submit([encoder.finish()]);
-    await device.queue.onSubmittedWorkDone();
+    await patientWait(device.queue.onSubmittedWorkDone());
   };
   return { run };
 }
@@ -50,7 +52,7 @@ export async function readFloats(device: GPUDevice, source: GPUBuffer): Promise<
   const encoder = device.createCommandEncoder();
   encoder.copyBufferToBuffer(source, 0, staging, 0, source.size);
   device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
+  await patientWait(staging.mapAsync(GPUMapMode.READ));
   const floats = new Float32Array(staging.getMappedRange().slice(0));
   staging.destroy();
   return floats;

@@ -22,6 +22,18 @@ export interface WebGpuGraph extends Graph {
   readonly kernels: readonly Kernel[];
 }
 
+/** Awaits a promise of WebGPU. */
+export type Wait = <T>(promise: Promise<T>) => Promise<T>;
+
+export interface WebGpuDeviceOptions {
+  readonly name: string;
+  readonly capabilities: WebGpuCapabilities;
+  /** Makes the device measure variants of kernels, rather than choose by the selection table. */
+  readonly tuner?: Autotuner | undefined;
+  /** How to wait, where a plain `await` is dear. */
+  readonly wait?: Wait;
+}
+
 /** How many objects were made since the start. */
 export interface DeviceStatistics {
   readonly submits: number;
@@ -43,6 +55,7 @@ export class WebGpuDevice implements Device {
   readonly gpu: GPUDevice;
   readonly capabilities: WebGpuCapabilities;
   readonly #tuner: Autotuner | undefined;
+  readonly #wait: Wait;
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #uniforms: UniformArena;
@@ -58,15 +71,12 @@ export class WebGpuDevice implements Device {
   #error: Error | undefined;
   #submits = 0;
 
-  /** @param options.tuner makes the device measure variants of kernels, rather than choose by the selection table */
-  constructor(
-    gpu: GPUDevice,
-    options: { name: string; capabilities: WebGpuCapabilities; tuner?: Autotuner | undefined },
-  ) {
+  constructor(gpu: GPUDevice, options: WebGpuDeviceOptions) {
     this.gpu = gpu;
-    this.#tuner = options.tuner;
     this.name = options.name;
     this.capabilities = options.capabilities;
+    this.#tuner = options.tuner;
+    this.#wait = options.wait ?? ((promise) => promise);
     this.#pool = new BufferPool(gpu);
     this.#pipelines = new PipelineCache(gpu, (error) => (this.#error ??= error));
     this.#uniforms = new UniformArena(gpu);
@@ -120,7 +130,7 @@ export class WebGpuDevice implements Device {
     );
     this.flush();
     try {
-      await staging.mapAsync(GPUMapMode.READ, 0, byteLength);
+      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, byteLength));
     } catch (error) {
       staging.destroy();
       throw this.#error ?? error;
@@ -172,7 +182,7 @@ export class WebGpuDevice implements Device {
     } finally {
       this.#needed = undefined;
     }
-    await this.#pipelines.compile(kernels, onProgress);
+    await this.#wait(this.#pipelines.compile(kernels, onProgress));
   }
 
   capture(body: () => void): WebGpuGraph {
@@ -210,7 +220,7 @@ export class WebGpuDevice implements Device {
 
   async synchronize(): Promise<void> {
     this.flush();
-    await this.gpu.queue.onSubmittedWorkDone();
+    await this.#wait(this.gpu.queue.onSubmittedWorkDone());
     if (this.#error) throw this.#error;
     await this.#tuner?.runTrials();
   }
@@ -230,7 +240,7 @@ export class WebGpuDevice implements Device {
       this.#profiler = undefined;
     }
     this.flush();
-    return profiler.read();
+    return this.#wait(profiler.read());
   }
 
   memory(): MemoryReport {
