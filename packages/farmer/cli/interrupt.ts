@@ -1,27 +1,38 @@
 import { constants } from 'node:os';
+import { onBrokenPipe } from './broken-pipe.ts';
 
 /** Launchers pass on a signal that the terminal has sent too; within this time it counts as one. */
 const ECHO_MS = 1000;
 
-/** Notes SIGINT and SIGTERM, so that a loop can end in order. A second one, later, ends the process at once. */
+/**
+ * Notes SIGINT, SIGTERM, and that the output's reader has gone, so that a loop can end in order. A second signal, later,
+ * ends the process at once.
+ */
 export class Interrupt {
-  #signal: 'SIGINT' | 'SIGTERM' | undefined;
+  #signal: 'SIGINT' | 'SIGTERM' | 'SIGPIPE' | undefined;
   #at = 0;
   readonly #handlers: readonly (readonly ['SIGINT' | 'SIGTERM', () => void])[];
+  readonly #forgetPipe: () => void;
 
   /** @param onFirst tells the user what happens now */
   constructor(onFirst: () => void) {
+    const note = (signal: 'SIGINT' | 'SIGTERM' | 'SIGPIPE') => {
+      this.#signal = signal;
+      this.#at = performance.now();
+      onFirst();
+    };
     const handle = (signal: 'SIGINT' | 'SIGTERM') => () => {
-      if (this.#signal === undefined) {
-        this.#signal = signal;
-        this.#at = performance.now();
-        onFirst();
-      } else if (performance.now() - this.#at > ECHO_MS) {
+      if (this.#signal === undefined) note(signal);
+      else if (performance.now() - this.#at > ECHO_MS) {
         process.exit(128 + constants.signals[signal]);
       }
     };
     this.#handlers = (['SIGINT', 'SIGTERM'] as const).map((name) => [name, handle(name)] as const);
     for (const [name, handler] of this.#handlers) process.on(name, handler);
+    // Ctrl-C ends the reader of `farmer train | tee log` too; what is still to be saved must not suffer from that.
+    this.#forgetPipe = onBrokenPipe(() => {
+      if (this.#signal === undefined) note('SIGPIPE');
+    });
   }
 
   get requested(): boolean {
@@ -36,5 +47,6 @@ export class Interrupt {
   /** Stops listening. */
   dispose(): void {
     for (const [name, handler] of this.#handlers) process.off(name, handler);
+    this.#forgetPipe();
   }
 }

@@ -1,13 +1,10 @@
 import { CommanderError } from 'commander';
+import { endOnBrokenPipe } from './broken-pipe.ts';
 import { exitAfterFlush } from './exit.ts';
 import { buildProgram } from './program.ts';
 import { describeError } from './errors.ts';
 
-// A reader that has seen enough (`farmer data | head`) ends the program quietly.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+endOnBrokenPipe();
 
 try {
   const program = await buildProgram(process.argv[2]);
