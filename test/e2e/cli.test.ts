@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors, encodeSafetensors } from '@farmer/nn';
 import { readCheckpoint } from '../../packages/farmer/cli/checkpoint.ts';
+import { withFolderLock } from '../../packages/farmer/cli/folder-lock.ts';
 import { runCli, runCliWell, startCli, type CliResult } from '../support/cli.ts';
 
 let folder: string;
@@ -152,6 +153,40 @@ describe('training', () => {
       'config.json',
       'metrics.jsonl',
     ]);
+  });
+
+  it('goes on with a folder that has no checkpoint yet, or no configuration any more', async () => {
+    const stopped = run('stopped');
+    const config = join(stopped, 'config.json');
+    await cp(join(run('whole'), 'config.json'), config);
+    await runCliWell('train', ...cpu, '--run', stopped, '--sample-steps', '0', '--until', '5');
+    const expected = await readFile(join(run('whole'), 'config.json'), 'utf8');
+    expect(await readFile(config, 'utf8')).toBe(expected);
+    await rm(config);
+    await runCliWell('train', ...cpu, '--run', stopped, '--sample-steps', '0');
+    expect(await isSame('whole', 'stopped')).toBe(true);
+  });
+
+  it('saves what was done when the reader of its output has gone', async () => {
+    const args = ['train', ...cpu, ...small, '--run', run('piped'), '--sample-steps', '2'];
+    const training = startCli(args);
+    const { stdout } = training.process;
+    stdout.on('data', (text: string) => {
+      if (text.includes('step  1/40')) stdout.destroy();
+    });
+    expect((await training.result).code).toBe(128 + constants.signals.SIGPIPE);
+    const { step } = await readCheckpoint(checkpoint('piped'));
+    expect(step).toBeLessThan(STEPS);
+    await runCliWell(...args, '--resume');
+    expect(await isSame('whole', 'piped')).toBe(true);
+  });
+
+  it('leaves a folder alone in which another process works', async () => {
+    const args = ['train', ...cpu, ...small, '--run', run('busy')];
+    await withFolderLock(run('busy'), async () => {
+      expectPlainError(await runCli(...args), `another process is working in ${run('busy')}`);
+    });
+    await runCliWell(...args, '--until', '1');
   });
 
   it('refuses a folder with the checkpoint of another run', async () => {

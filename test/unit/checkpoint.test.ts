@@ -103,6 +103,14 @@ describe('a run folder', () => {
     expect(await readFile(runFolder.metrics, 'utf8')).toBe('{"step":5}\n{"step":10}\n');
   });
 
+  it('names the file that it cannot add metrics to', async () => {
+    const runFolder = new RunFolder(join(folder, 'none'));
+    const metrics = { step: 1, loss: 0, gradientNorm: 0, learningRate: 0, skipped: 0 };
+    await expect(runFolder.appendMetrics(metrics)).rejects.toThrow(
+      `cannot write ${runFolder.metrics}: `,
+    );
+  });
+
   it('keeps its configuration, and says what differs in another run', async () => {
     const runFolder = new RunFolder(folder);
     expect(await runFolder.readConfig()).toBeUndefined();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { PNG } from 'pngjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  checkWritable,
   removeUnfinishedWrites,
   writeFileAtomic,
 } from '../../packages/farmer/cli/files/atomic-write.ts';
@@ -72,7 +73,20 @@ describe('writeFileAtomic', () => {
     expect(await readdir(folder)).toEqual(['model.safetensors']);
   });
 
+  it('can be tried before long work: that leaves the folders alone', async () => {
+    await checkWritable(join(folder, 'a', 'file'));
+    expect(await readdir(folder, { recursive: true })).toEqual(['a']);
+    await writeFile(join(folder, 'file'), 'old');
+    await checkWritable(join(folder, 'file'));
+    expect(await readFile(join(folder, 'file'), 'utf8')).toBe('old');
+    const below = join(folder, 'file', 'x');
+    for (const path of [folder, below]) {
+      await expect(checkWritable(path)).rejects.toThrow(`cannot write ${path}: `);
+    }
+  });
+
   it('names the path when it is a folder, or lies below a file', async () => {
+    await expect(writeFileAtomic('.', 'x')).rejects.toThrow('cannot write .: it is a folder');
     await expect(writeFileAtomic(folder, 'x')).rejects.toThrow(
       `cannot write ${folder}: it is a folder`,
     );

@@ -7,6 +7,7 @@ import { Distiller } from '../src/distill.ts';
 import { compareReverse, type ReverseComparison } from '../src/reverse-comparison.ts';
 import type { DistillationRun } from './distillation-run.ts';
 import { removeUnfinishedWrites } from './files/atomic-write.ts';
+import { withFolderLock } from './folder-lock.ts';
 import type { Output } from './output.ts';
 import type { RunFolder } from './run-folder.ts';
 import { runInFolder, type FolderRunOptions } from './run-in-folder.ts';
@@ -27,7 +28,11 @@ export interface DistillationSession {
 }
 
 /** Starts or continues the distillation of a folder; leaves the student and its metrics there, and compares it with its teacher. */
-export async function distillInFolder(session: DistillationSession): Promise<void> {
+export function distillInFolder(session: DistillationSession): Promise<void> {
+  return withFolderLock(session.folder.path, () => distill(session));
+}
+
+async function distill(session: DistillationSession): Promise<void> {
   const { folder, run, teacher, dataset, device, output, options } = session;
   const { model, histogram, checkpoint } = teacher;
   const { seed, distillation } = run;

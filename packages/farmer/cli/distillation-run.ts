@@ -27,7 +27,9 @@ export function parseDistillationRun(value: unknown, source: string): Distillati
   const parsed = schema.safeParse(value);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!;
-    throw new ConfigError(`${source}: ${[...path, message].join(': ')}`);
+    throw new ConfigError(
+      `${source}: ${[...path, message].join(': ')} (this is no configuration of a distillation)`,
+    );
   }
   const distillation = parseDistillationConfig(parsed.data.distillation, `${source}: distillation`);
   return { ...parsed.data, distillation };

@@ -100,7 +100,9 @@ export function parseRunConfig(value: unknown, source: string): RunConfig {
   const parsed = runSchema.safeParse(value);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!;
-    throw new ConfigError(`${source}: ${[...path, message].join(': ')}`);
+    throw new ConfigError(
+      `${source}: ${[...path, message].join(': ')} (this is no configuration of a training run)`,
+    );
   }
   return { ...parsed.data, config: parseConfig(parsed.data.config, source) };
 }

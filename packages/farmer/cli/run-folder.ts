@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { StepMetrics } from '../src/captured-training.ts';
 import { configDifferences } from './config-overrides.ts';
 import { writeFileAtomic } from './files/atomic-write.ts';
+import { describeWriteError } from './files/write-error.ts';
 import { parseRunConfig, readJson, type RunConfig } from './run-config.ts';
 
 /** The folder of a run that trains a model or distils a student. */
@@ -66,7 +67,10 @@ export class RunFolder {
 
   /** Adds one line; a figure that is not finite becomes null. */
   async appendMetrics(metrics: StepMetrics): Promise<void> {
-    await appendFile(this.metrics, `${JSON.stringify(metrics)}\n`);
+    const line = `${JSON.stringify(metrics)}\n`;
+    await appendFile(this.metrics, line).catch((error: unknown) => {
+      throw new Error(describeWriteError(this.metrics, line.length, error), { cause: error });
+    });
   }
 
   /** Drops what was logged after `step`, which a resumed run does again. */

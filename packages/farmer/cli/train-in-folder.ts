@@ -5,6 +5,7 @@ import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
 import { Trainer } from '../src/trainer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { removeUnfinishedWrites } from './files/atomic-write.ts';
+import { withFolderLock } from './folder-lock.ts';
 import { bytes, bytesByTag } from './model-report.ts';
 import type { Output } from './output.ts';
 import type { RunConfig } from './run-config.ts';
@@ -30,9 +31,13 @@ export interface TrainingSession {
  * Starts or continues the run of a folder, and leaves its checkpoint, metrics and samples there.
  * @returns whether a signal ended it early
  */
-export async function trainInFolder(
+export function trainInFolder(
   session: TrainingSession,
 ): Promise<{ readonly isInterrupted: boolean }> {
+  return withFolderLock(session.folder.path, () => train(session));
+}
+
+async function train(session: TrainingSession) {
   const { folder, run, dataset, device, output, options } = session;
   const histogram = fitHistogram(dataset);
   const trainer = new Trainer(run.config, dataset, histogram, run.seed);

@@ -16,6 +16,7 @@ import { createOutput, type Output } from '../output.ts';
 import { checkDataset } from '../run-config.ts';
 import { RunFolder } from '../run-folder.ts';
 import type { FolderRunOptions } from '../run-in-folder.ts';
+import { readStudent } from '../student-checkpoint.ts';
 import { loadTrainedModel, type TrainedModel } from '../trained-model.ts';
 import { loadSplit, loadTrainingData, drawImages } from '../training-data.ts';
 import { resolveCheckpoint } from '../weights.ts';
@@ -100,10 +101,12 @@ async function runDistill(options: DistillOptions, isChosen: boolean): Promise<v
   });
 }
 
-/** The configuration of a folder that holds a student. */
+/** The run of a folder; one that was stopped before its first checkpoint has a configuration alone. */
 async function savedRun(path: string): Promise<DistillationRun | undefined> {
   const folder = new RunFolder(path);
-  return folder.hasCheckpoint() ? folder.readConfigAs(parseDistillationRun) : undefined;
+  const run = await folder.readConfigAs(parseDistillationRun);
+  if (run || !folder.hasCheckpoint()) return run;
+  return (await readStudent(folder.checkpoint)).run;
 }
 
 /** "runs/student-tiny-mnist-0-3" for the run folder tiny-mnist-0 and seed 3. */

@@ -2,6 +2,7 @@ import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { presets } from '../../src/presets.ts';
+import { readCheckpoint } from '../checkpoint.ts';
 import { withDevice } from '../device.ts';
 import { collect, positiveNumber, wholeNumber, withCommonOptions } from '../options.ts';
 import type { CommonOptions } from '../options.ts';
@@ -76,19 +77,26 @@ function defaultFolder({ preset, config, data, seed }: TrainOptions): string {
   return join('runs', `${name}-${basename(data)}-${seed}`);
 }
 
-/** What the folder's checkpoint was made with, which the options must not contradict; else what the options say. */
+/** The folder's own run, unless the options say what to train; these must not contradict its checkpoint. */
 async function chooseRun(
   folder: RunFolder,
   options: TrainOptions,
   isChosen: boolean,
 ): Promise<{ run: RunConfig; dataset: ImageDataset }> {
-  const saved = folder.hasCheckpoint() ? await folder.readConfig() : undefined;
+  const saved = isChosen && !folder.hasCheckpoint() ? undefined : await savedRun(folder);
   if (saved && !isChosen) {
     return { run: saved, dataset: await loadTrainingData(saved, saved.config.model.image) };
   }
   const chosen = await resolveRun(options);
   if (saved) folder.checkSameRun(saved, chosen.run);
   return chosen;
+}
+
+/** A run that was stopped before its first checkpoint has a configuration alone. */
+async function savedRun(folder: RunFolder): Promise<RunConfig | undefined> {
+  const run = await folder.readConfig();
+  if (run || !folder.hasCheckpoint()) return run;
+  return (await readCheckpoint(folder.checkpoint)).run;
 }
 
 function printRun(output: Output, folder: RunFolder, run: RunConfig, dataset: ImageDataset): void {

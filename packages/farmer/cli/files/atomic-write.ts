@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { describeWriteError } from './write-error.ts';
 
 /**
  * Writes a file so that its path holds either the old content or all of the new, whatever happens
@@ -10,17 +11,37 @@ import { basename, dirname, join } from 'node:path';
  * @throws Error naming the path, in plain words for a full disk; the old file is then unchanged.
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`);
+  const temporary = temporaryName(path);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(dirname(path));
     await writeAndSync(temporary, content);
     await rename(temporary, path);
-    await syncFolder(folder);
+    await syncFolder(dirname(path));
   } catch (error) {
     // Best effort: the reason for the failure is what the caller must see.
     await rm(temporary, { force: true }).catch(() => {});
-    throw new Error(explain(path, content, error), { cause: error });
+    const message = describeWriteError(path, Buffer.byteLength(content), error);
+    throw new Error(message, { cause: error });
+  }
+}
+
+/**
+ * Makes sure, before long work, that its result can be written: makes missing parent folders, and leaves nothing else.
+ * @throws Error as `writeFileAtomic` would
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isFolder) throw new Error(`cannot write ${path}: it is a folder`);
+  const temporary = temporaryName(path);
+  try {
+    await makeFolder(dirname(path));
+    await (await open(temporary, 'wx')).close();
+    await rm(temporary);
+  } catch (error) {
+    throw new Error(describeWriteError(path, 0, error), { cause: error });
   }
 }
 
@@ -29,6 +50,23 @@ export async function removeUnfinishedWrites(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   const unfinished = names.filter((name) => /^\..+\.[0-9a-f-]{36}\.tmp$/.test(name));
   await Promise.all(unfinished.map((name) => rm(join(folder, name), { force: true })));
+}
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+}
+
+/** Like a recursive `mkdir`, which hides why it failed, and on some file systems tries for ever. */
+export async function makeFolder(path: string): Promise<void> {
+  const make = () =>
+    mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+    });
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await make();
+  });
 }
 
 async function writeAndSync(path: string, content: Uint8Array | string): Promise<void> {
@@ -46,25 +84,4 @@ async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch(() => undefined);
   await handle?.sync().catch(() => {});
   await handle?.close();
-}
-
-function explain(path: string, content: Uint8Array | string, error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const megabytes = (Buffer.byteLength(content) / 2 ** 20).toFixed(1);
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return `cannot write ${path}: no space is left for its ${megabytes} MiB; any old file is unchanged, free some space and try again`;
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return `cannot write ${path}: no permission to write in ${dirname(path)}`;
-    case 'EISDIR':
-      return `cannot write ${path}: it is a folder`;
-    case 'ENOTDIR':
-    case 'EEXIST':
-      return `cannot write ${path}: a part of its path is a file, not a folder`;
-    default:
-      return `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`;
-  }
 }

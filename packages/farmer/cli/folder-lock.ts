@@ -1,0 +1,41 @@
+import { stat } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { makeFolder } from './files/atomic-write.ts';
+import { describeWriteError } from './files/write-error.ts';
+
+/**
+ * Runs `body` while no other process may do so for the same folder, which is made if need be. The lock is the name of an
+ * abstract socket (Linux alone has them), which the kernel frees however a process ends: a killed run leaves nothing
+ * behind that its successor would have to judge. Processes of other machines are not seen.
+ * @throws Error when another process has the folder, or it cannot be made
+ */
+export async function withFolderLock<Result>(
+  path: string,
+  body: () => Promise<Result>,
+): Promise<Result> {
+  await makeFolder(path).catch((error: unknown) => {
+    throw new Error(describeWriteError(path, 0, error), { cause: error });
+  });
+  if (process.platform !== 'linux') return body();
+  const { dev, ino } = await stat(path, { bigint: true });
+  const lock = await listen(`\0farmer-${dev}-${ino}`, path);
+  try {
+    return await body();
+  } finally {
+    lock.close();
+  }
+}
+
+function listen(name: string, path: string): Promise<Server> {
+  const server = createServer().unref();
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      const message = isTaken
+        ? `another process is working in ${path}: wait for it, stop it, or choose another folder`
+        : `cannot lock ${path}: ${error.message}`;
+      reject(new Error(message, { cause: error }));
+    });
+    server.listen(name, () => resolve(server));
+  });
+}
