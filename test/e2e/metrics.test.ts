@@ -41,6 +41,10 @@ describe('farmer classifier and farmer metrics', () => {
     expect(trained['testAccuracy']).toBeGreaterThan(0.9);
     const checked = results(await runCliWell('classifier', 'eval', '--classifier', file!, ...cpu));
     expect(checked['accuracy']).toBe(trained['testAccuracy']);
+    const foreign = ['classifier', 'eval', '--classifier', file!, '--data', 'mnist', ...cpu];
+    expect((await runCli(...foreign)).stderr).toContain(
+      'classifies images of 8 × 8 × 3 in 2 classes, but those of "mnist test" are 28 × 28 × 1',
+    );
 
     const sizes = ['patch=4', 'flow.blocks=1', 'flow.width=8', 'flow.heads=2', 'ar.layers=1']
       .concat(['ar.width=8', 'ar.heads=2'])
@@ -67,6 +71,21 @@ describe('farmer classifier and farmer metrics', () => {
       expect(measured.samples[share]).toBeGreaterThanOrEqual(0);
       expect(measured.samples[share]).toBeLessThanOrEqual(1);
     }
+  });
+
+  it('scale images of several sizes', async () => {
+    const data = join(folder, 'sizes');
+    await writeStripes(data);
+    await writeFile(join(data, 'down', '0.png'), PNG.sync.write(new PNG({ width: 9, height: 5 })));
+    const listed = await runCli('data', '--data', data, '--json');
+    expect(listed.stderr).toContain('scale all images to one size, with --image-size');
+    const scaled = ['--data', data, '--image-size', '4', '--json'];
+    expect(results(await runCliWell('data', ...scaled))).toMatchObject({
+      datasets: [{ shape: [4, 4, 3], classes: 2 }],
+    });
+    const [file, choices] = [join(folder, 's.safetensors'), ['--epochs', '1', '--width', '4']];
+    await runCliWell('classifier', 'train', '--out', file, ...choices, ...scaled, ...cpu);
+    await runCliWell('classifier', 'eval', '--classifier', file, ...cpu);
   });
 
   it('name what does not fit', async () => {

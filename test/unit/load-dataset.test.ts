@@ -96,7 +96,7 @@ describe('a folder of PNGs', () => {
     await put('a/1.png', flat(2, 4, 10));
     await put('a/2.png', flat(6, 6, 20));
     await expect(loadDataset(folder, 'train')).rejects.toThrow(
-      /[12]\.png is \d × \d, but .*[12]\.png is \d × \d .*give a size/,
+      /[12]\.png is \d × \d, but .*[12]\.png is \d × \d .*--image-size/,
     );
     const size = { height: 2, width: 3 };
     const train = await loadDataset(folder, 'train', { size });
@@ -109,12 +109,23 @@ describe('a folder of PNGs', () => {
   });
 
   it('names what it cannot use', async () => {
-    await expect(loadDataset(join(folder, 'absent'), 'train')).rejects.toThrow(/absent: ENOENT/);
+    await expect(loadDataset(join(folder, 'absent'), 'train')).rejects.toThrow(
+      /there is no .*absent/,
+    );
     await expect(loadDataset(folder, 'train')).rejects.toThrow(/has no sub-folders/);
     await put('a/1.jpg', 'x');
     await expect(loadDataset(folder, 'train')).rejects.toThrow(/1\.jpg is not a PNG/);
     await rm(join(folder, 'a/1.jpg'));
     await expect(loadDataset(folder, 'train')).rejects.toThrow(/a holds no PNG files/);
+    await put('a/1.png', flat(1, 1, 0));
+    await expect(loadDataset(folder, 'test')).rejects.toThrow(
+      /has no images to test: a class needs 2/,
+    );
+    await put('a/2.png/x', '');
+    await expect(loadDataset(folder, 'train')).rejects.toThrow(
+      /cannot read the image .*2\.png: EISDIR/,
+    );
+    await rm(join(folder, 'a/2.png'), { recursive: true });
     await put('a/1.png', 'x');
     await expect(loadDataset(folder, 'train')).rejects.toThrow(/1\.png: not a PNG file/);
   });

@@ -7,6 +7,10 @@ import { writeFileAtomic } from './files/atomic-write.ts';
 const FORMAT = 'farmer-classifier';
 const VERSION = '1';
 
+/** The largest classifier that is read. */
+export const MAX_WIDTH = 4096;
+export const MAX_BLOCKS = 64;
+
 /** A file's metadata are strings: these hold JSON. */
 const infoSchema = z.object({
   config: z.strictObject({
@@ -16,8 +20,8 @@ const infoSchema = z.object({
       channels: z.int().min(1).max(4),
     }),
     classes: z.int().min(2).max(65536),
-    width: z.int().min(1).max(4096),
-    blocks: z.int().min(0).max(64),
+    width: z.int().min(1).max(MAX_WIDTH),
+    blocks: z.int().min(0).max(MAX_BLOCKS),
   }),
   /** The dataset's name or folder. */
   data: z.string(),

@@ -20,7 +20,7 @@ export async function readReference(
   return referenceOf(classified, classifier.config.width);
 }
 
-/** @throws Error when the classifier is for other images than the model's */
+/** @throws Error when the classifier is for other images than these */
 export function checkFit({ config }: Classifier, data: ImageDataset, path: string): void {
   const shape = (s: { height: number; width: number; channels: number }) =>
     `${s.height} × ${s.width} × ${s.channels}`;
@@ -28,6 +28,6 @@ export function checkFit({ config }: Classifier, data: ImageDataset, path: strin
   const found = `${shape(config.image)} in ${config.classes} classes`;
   if (expected === found) return;
   throw new Error(
-    `${path} classifies images of ${found}, but the model makes ${expected}: train one on the model's data with \`farmer classifier train\``,
+    `${path} classifies images of ${found}, but those of "${data.name}" are ${expected}: train one on such data with \`farmer classifier train\``,
   );
 }

@@ -35,7 +35,7 @@ function assign(config: object, key: string, value: unknown): void {
   if (!isRecord(target) || !Object.hasOwn(target, last)) {
     const near = nearestMatch(key, dottedKeys(config));
     throw new ConfigError(
-      `--set ${key}: unknown key${near ? `; did you mean "${near}"?` : ''}, or see config.json of any run for all keys`,
+      `--set ${key}: unknown key${near ? `; did you mean "${near}"?` : ''} (the config.json of any run shows all keys)`,
     );
   }
   target[last] = value;

@@ -11,8 +11,11 @@ export interface CommonOptions {
   readonly debug?: boolean;
 }
 
-/** Adds the options of every command, and its examples to the help. */
+/** Adds the options of every command, and its examples to the help; call it after a command's own options. */
 export function withCommonOptions(command: Command, examples: readonly string[]): Command {
+  for (const option of command.options) {
+    if (/<(file|dir|name\|dir)>/.test(option.flags)) option.argParser(nonEmpty);
+  }
   return command
     .option('--seed <n>', 'seed of all randomness', wholeNumber(0), 0)
     .option('--device <kind>', 'auto (a GPU, else the CPU), webgpu or cpu (also FARMER_DEVICE)')
@@ -30,15 +33,23 @@ export function withCommonOptions(command: Command, examples: readonly string[])
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
 }
 
-/** Parses a whole number of at least `least`. */
-export function wholeNumber(least: number): (text: string) => number {
+/** Parses a whole number of at least `least`, and at most `most` if that is given. */
+export function wholeNumber(least: number, most?: number): (text: string) => number {
+  const range = most === undefined ? `from ${least} up` : `from ${least} to ${most}`;
   return (text) => {
     const value = Number(text);
-    if (!/^[+-]?\d+$/.test(text.trim()) || !Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`Expected a whole number from ${least} up.`);
+    const isInRange = value >= least && value <= (most ?? Infinity);
+    if (!/^[+-]?\d+$/.test(text.trim()) || !Number.isSafeInteger(value) || !isInRange) {
+      throw new InvalidArgumentError(`Expected a whole number ${range}.`);
     }
     return value;
   };
+}
+
+/** An empty name is that of the working folder, or of a shell variable that is not set. */
+function nonEmpty(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('Expected a name, got nothing.');
+  return text;
 }
 
 /** Parses a finite number greater than zero. */

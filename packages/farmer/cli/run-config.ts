@@ -4,7 +4,7 @@ import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { ConfigError, parseConfig, type FarmerConfig } from '../src/config.ts';
 import { preset } from '../src/presets.ts';
 import { applyOverrides, mergeConfig } from './config-overrides.ts';
-import { loadTrainingData, type TrainingData } from './training-data.ts';
+import { folderSize, loadTrainingData, type TrainingData } from './training-data.ts';
 
 /** Everything that decides what a training run computes. */
 export interface RunConfig extends TrainingData {
@@ -36,8 +36,7 @@ export async function resolveRun(
   const { data, trainImages, imageSize, seed } = choices;
   const base = preset(choices.preset);
   const file = choices.config === undefined ? {} : await readConfigFile(choices.config);
-  const size = imageSize === undefined ? undefined : { height: imageSize, width: imageSize };
-  const dataset = await loadTrainingData({ data, trainImages }, size);
+  const dataset = await loadTrainingData({ data, trainImages }, folderSize(data, imageSize));
   const { height, width, channels, classes } = dataset;
   const fitted = { ...base, model: { ...base.model, image: { height, width, channels }, classes } };
   const withFile = parseConfig(

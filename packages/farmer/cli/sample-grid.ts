@@ -6,6 +6,7 @@ import { sampleImages, type SamplingOptions } from '../src/sampler.ts';
 import type { StudentFlow } from '../src/student-flow.ts';
 import { writeFileAtomic } from './files/atomic-write.ts';
 import { encodeImageGrid } from './files/image-grid.ts';
+import { MAX_PIXELS } from './files/png.ts';
 
 /** Images drawn at once: enough to fill a device, few enough for its memory. */
 const BATCH = 100;
@@ -81,14 +82,33 @@ export function labelsOfEveryClass(classes: number, each: number): number[] {
   return Array.from({ length: classes * each }, (_, i) => Math.floor(i / each));
 }
 
-/** Writes images [B, H, W, C] as a PNG grid; small ones are enlarged. */
+/** Small images are enlarged by this factor. */
+const gridScale = ({ height, width }: { height: number; width: number }) =>
+  Math.max(1, Math.floor(64 / Math.max(height, width)));
+
+/** @throws Error when a grid of `count` images would be too large a picture; call it before they are drawn */
+export function checkGrid(
+  count: number,
+  image: { readonly height: number; readonly width: number },
+  columns: number,
+): void {
+  const scale = gridScale(image);
+  const rows = Math.ceil(count / columns);
+  const [height, width] = [rows * (image.height + 1) * scale, columns * (image.width + 1) * scale];
+  if (height * width <= MAX_PIXELS) return;
+  throw new Error(
+    `a grid of ${rows} × ${columns} images would be a picture of ${height} × ${width} pixels, more than the ${MAX_PIXELS} allowed: ask for fewer images or columns`,
+  );
+}
+
+/** Writes images [B, H, W, C] as a PNG grid. */
 export async function writeGrid(
   path: string,
   images: Uint8Array,
   { height, width, channels }: { height: number; width: number; channels: number },
   columns: number,
 ): Promise<void> {
-  const scale = Math.max(1, Math.floor(64 / Math.max(height, width)));
+  const scale = gridScale({ height, width });
   const grid = { images, height, width, channels };
   await writeFileAtomic(path, encodeImageGrid(grid, { columns, scale }));
 }

@@ -27,7 +27,7 @@ export class Classifier extends Module {
   readonly head: Linear;
   readonly #config: ClassifierConfig;
 
-  /** @throws RangeError unless the image's sides are multiples of 4 */
+  /** @throws RangeError unless the image's sides are multiples of 4, and there are classes to tell apart */
   constructor(config: ClassifierConfig, seed: number) {
     super();
     const { image, classes, width, blocks } = config;
@@ -36,6 +36,7 @@ export class Classifier extends Module {
         `a classifier needs images whose sides are multiples of 4, got ${image.height} × ${image.width}`,
       );
     }
+    if (classes < 2) throw new RangeError(`a classifier needs 2 classes or more, got ${classes}`);
     const init = new Init(seed);
     this.#config = config;
     this.stem = new Linear(init, 9 * 4 * image.channels, STEM_WIDTH);

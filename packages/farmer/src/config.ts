@@ -7,11 +7,13 @@ export class ConfigError extends Error {
 }
 
 const count = z.int().min(1);
+/** More than any model has; a mistyped number must not build modules until the memory is full. */
+const [depth, channels] = [count.max(1000), count.max(2 ** 16)];
 
 const transformer = z.strictObject({
-  layers: count,
+  layers: depth,
   /** Channels of a hidden state. */
-  width: count,
+  width: channels,
   heads: count,
 });
 
@@ -38,7 +40,7 @@ const modelSchema = z.strictObject({
      * of a token's channels move the other, so that the inverse is one pass; the paper's FID is 20 times worse.
      */
     kind: z.enum(['affine-autoregressive', 'jet']).default('affine-autoregressive'),
-    blocks: count,
+    blocks: depth,
   }),
   /**
    * What the flow's output Z is under. 'ar': mixtures that the AR Transformer predicts, the paper's. 'gaussian':

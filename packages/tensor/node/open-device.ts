@@ -9,12 +9,12 @@ import { NoAdapterError } from './adapter.ts';
 import { openWebGpuDevice, type OpenWebGpuDevice } from './device.ts';
 import { patientWait } from './patient-wait.ts';
 import { openTuner } from './tuning-cache.ts';
-import { defaultThreads, enableRelaxedSimd, spawnNodeWorker } from './workers.ts';
+import { defaultThreads, MAX_THREADS, enableRelaxedSimd, spawnNodeWorker } from './workers.ts';
 
 export interface OpenDeviceOptions {
   /** 'auto' takes a hardware GPU, else the CPU. Default: environment FARMER_DEVICE, else 'auto'. */
   readonly device?: string;
-  /** Which WebGPU adapter; naming one means `device: 'webgpu'`. See `openAdapter`. */
+  /** Which WebGPU adapter; naming one means `device: 'webgpu'`, and goes before FARMER_DEVICE. See `openAdapter`. */
   readonly adapter?: string;
   /** Threads of the CPU device. Default: environment FARMER_THREADS, else all cores. */
   readonly threads?: number;
@@ -41,9 +41,8 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
 }
 
 async function chooseDevice(options: OpenDeviceOptions): Promise<Device> {
-  const adapter = options.adapter ?? process.env.FARMER_ADAPTER;
-  const fallback = adapter && adapter !== 'auto' ? 'webgpu' : 'auto';
-  const kind = options.device ?? process.env.FARMER_DEVICE ?? fallback;
+  const adapter = options.adapter ?? (process.env.FARMER_ADAPTER || undefined);
+  const kind = kindOf(options, adapter);
   switch (kind) {
     case 'cpu':
       return openCpu(options.threads);
@@ -61,10 +60,25 @@ async function chooseDevice(options: OpenDeviceOptions): Promise<Device> {
   }
 }
 
+/** What was asked for in the call goes before the environment, and an adapter's name before 'auto'. */
+function kindOf(options: OpenDeviceOptions, adapter: string | undefined): string {
+  const isNamed = (choice: string | undefined) => choice !== undefined && choice !== 'auto';
+  if (isNamed(options.adapter) && options.device === 'cpu') {
+    throw new Error(
+      `the adapter "${options.adapter}" is one of WebGPU, not of the device "cpu": give one of the two`,
+    );
+  }
+  const asked = isNamed(options.adapter) ? 'webgpu' : process.env.FARMER_DEVICE || 'auto';
+  const kind = options.device ?? asked;
+  return kind === 'auto' && isNamed(adapter) ? 'webgpu' : kind;
+}
+
 function openCpu(threads?: number): Device {
-  const count = threads ?? Number(process.env.FARMER_THREADS ?? defaultThreads());
-  if (!Number.isInteger(count) || count < 1) {
-    throw new Error(`the CPU device needs a whole number of threads from 1 up, got ${count}`);
+  const count = threads ?? Number(process.env.FARMER_THREADS || defaultThreads());
+  if (!Number.isInteger(count) || count < 1 || count > MAX_THREADS) {
+    throw new Error(
+      `the CPU device needs a whole number of threads from 1 to ${MAX_THREADS}, got ${count}`,
+    );
   }
   enableRelaxedSimd();
   return new CpuDevice({ threads: count, spawn: spawnNodeWorker });

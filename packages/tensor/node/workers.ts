@@ -23,8 +23,11 @@ export const spawnNodeWorker: SpawnWorker = (source, data, onDeath) => {
   };
 };
 
+/** Each thread takes its scratch from the one memory of 4 GiB. */
+export const MAX_THREADS = 256;
+
 /** Threads to compute with: one for each processor that the process may use. */
-export const defaultThreads = (): number => availableParallelism();
+export const defaultThreads = (): number => Math.min(MAX_THREADS, availableParallelism());
 
 /** Lets Node 20 use fused multiply-add; newer versions always do. Call before the first kernel is built. */
 export function enableRelaxedSimd(): void {

@@ -14,6 +14,7 @@ import { claimFolder, runAblation } from '../ablation/run-ablation.ts';
 import { readClassifier } from '../classifier-file.ts';
 import { checkFit, readReference } from '../classifier-reference.ts';
 import { withDevice } from '../device.ts';
+import { checkWritable } from '../files/atomic-write.ts';
 import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { resolveRun, type RunConfig } from '../run-config.ts';
@@ -81,6 +82,7 @@ async function ablate(options: AblationOptions): Promise<void> {
   const names = parseRows(options.rows);
   const path = options.run ?? join('runs', `ablation-${options.preset}-${basename(data)}`);
   const { run: base, dataset } = await resolveRun(options);
+  await checkWritable(join(options.out, 'README.md'));
   await claimFolder(path, { data, trainImages: base.trainImages, budget, config: base.config });
   const planned = planRows(names, base.config, budget);
   const runs = planRuns(planned, base, seeds, path);

@@ -7,17 +7,20 @@ import {
 } from '../../src/classifier-training.ts';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { accuracy } from '../../src/metrics/class-accuracy.ts';
-import { readClassifier, writeClassifier } from '../classifier-file.ts';
+import { MAX_BLOCKS, MAX_WIDTH, readClassifier, writeClassifier } from '../classifier-file.ts';
+import { checkFit } from '../classifier-reference.ts';
 import { withDevice } from '../device.ts';
+import { checkWritable } from '../files/atomic-write.ts';
 import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { compilingLine } from '../progress.ts';
 import { runTraining } from '../training-loop.ts';
-import { loadSplit } from '../training-data.ts';
+import { folderSize, loadSplit } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
 
 interface TrainOptions extends CommonOptions {
   readonly data: string;
+  readonly imageSize?: number;
   readonly out: string;
   readonly epochs: number;
   readonly batch: number;
@@ -41,12 +44,13 @@ export function addClassifierCommand(program: Command): void {
     .command('train')
     .description('Train a small convolutional classifier and write its weights.')
     .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
+    .option('--image-size <n>', "scale a folder's images to this height and width", wholeNumber(1))
     .requiredOption('--out <file>', 'the safetensors file to write')
     .option('--epochs <n>', 'passes over the training images', wholeNumber(1), 8)
     .option('--batch <n>', 'images a step', wholeNumber(1), 64)
     .option('--learning-rate <x>', 'the largest of the cosine schedule', positiveNumber, 2e-3)
-    .option('--width <n>', 'channels, and features for the metrics', wholeNumber(1), 64)
-    .option('--blocks <n>', 'residual blocks', wholeNumber(0), 1)
+    .option('--width <n>', 'channels, and features for the metrics', wholeNumber(1, MAX_WIDTH), 64)
+    .option('--blocks <n>', 'residual blocks', wholeNumber(0, MAX_BLOCKS), 1)
     .option('--shift <n>', 'shift training images at random by up to n pixels', wholeNumber(0), 2)
     .option('--mirror', 'mirror half of the training images');
   withCommonOptions(train, [
@@ -68,7 +72,9 @@ export function addClassifierCommand(program: Command): void {
 async function runTrain(options: TrainOptions): Promise<void> {
   const output = createOutput(options);
   const { data, out, seed, width, blocks } = options;
-  const [train, test] = [await loadSplit(data, 'train'), await loadSplit(data, 'test')];
+  await checkWritable(out);
+  const size = folderSize(data, options.imageSize);
+  const [train, test] = [await loadSplit(data, 'train', size), await loadSplit(data, 'test', size)];
   const { height, width: imageWidth, channels, classes } = train;
   const config = { image: { height, width: imageWidth, channels }, classes, width, blocks };
   await withDevice(options, output, async (device) => {
@@ -114,6 +120,7 @@ async function runEval(options: EvalOptions): Promise<void> {
   await withDevice(options, output, async () => {
     const { classifier, info } = await readClassifier(path);
     const test = await loadSplit(options.data ?? info.data, 'test', info.config.image);
+    checkFit(classifier, test, path);
     const { share, byClass } = await testAccuracy(classifier, test, output);
     output.line(`classifier  ${path}, trained on ${info.data}`);
     output.line(`accuracy    ${percent(share)} of ${test.count} images of "${test.name}"`);
@@ -136,10 +143,11 @@ function trainingConfig(options: TrainOptions, images: number): ClassifierTraini
 
 /** Everything that a training depends on, as options. */
 function describeChoices(options: TrainOptions): string {
-  const { data, epochs, batch, learningRate, width, blocks, shift, mirror, seed } = options;
+  const { data, imageSize, epochs, batch, learningRate, width, blocks, shift, mirror } = options;
   return [
-    `--data ${data} --epochs ${epochs} --batch ${batch} --learning-rate ${learningRate}`,
-    `--width ${width} --blocks ${blocks} --shift ${shift}${mirror ? ' --mirror' : ''} --seed ${seed}`,
+    `--data ${data}${imageSize === undefined ? '' : ` --image-size ${imageSize}`}`,
+    `--epochs ${epochs} --batch ${batch} --learning-rate ${learningRate}`,
+    `--width ${width} --blocks ${blocks} --shift ${shift}${mirror ? ' --mirror' : ''} --seed ${options.seed}`,
   ].join(' ');
 }
 

@@ -6,11 +6,12 @@ import { DATASET_NAMES } from '../data/load-dataset.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { imagesOfEveryClass } from '../preview.ts';
-import { writeGrid } from '../sample-grid.ts';
-import { loadSplit } from '../training-data.ts';
+import { checkGrid, writeGrid } from '../sample-grid.ts';
+import { folderSize, loadSplit } from '../training-data.ts';
 
 interface DataOptions extends CommonOptions {
   readonly data?: string;
+  readonly imageSize?: number;
   readonly preview?: string;
   readonly columns: number;
 }
@@ -38,6 +39,7 @@ export function addDataCommand(program: Command): void {
       '--data <name|dir>',
       'only this dataset, or a folder with one sub-folder of PNGs a class',
     )
+    .option('--image-size <n>', "scale a folder's images to this height and width", wholeNumber(1))
     .option('--preview <file>', 'write a grid PNG with one row a class (of mnist without --data)')
     .option('--columns <n>', 'images a row of the preview', wholeNumber(1), 10);
   withCommonOptions(command, [
@@ -47,7 +49,7 @@ export function addDataCommand(program: Command): void {
   ]).action(async (options: DataOptions) => {
     const output = createOutput(options);
     const listed = options.data
-      ? [describe(options.data, await load(options.data), output)]
+      ? [describe(options.data, await load(options.data, options.imageSize), output)]
       : await listAll(output);
     if (options.preview) await writePreview(options, output);
     output.result({ command: 'data', datasets: listed, preview: options.preview });
@@ -59,8 +61,9 @@ interface Splits {
   readonly test: ImageDataset;
 }
 
-async function load(name: string): Promise<Splits> {
-  return { train: await loadSplit(name, 'train'), test: await loadSplit(name, 'test') };
+async function load(name: string, imageSize?: number): Promise<Splits> {
+  const size = folderSize(name, imageSize);
+  return { train: await loadSplit(name, 'train', size), test: await loadSplit(name, 'test', size) };
 }
 
 async function listAll(output: Output): Promise<Listed[]> {
@@ -95,10 +98,11 @@ function describe(name: string, { train, test }: Splits, output: Output): Listed
 }
 
 async function writePreview(
-  { data = 'mnist', preview, columns, seed }: DataOptions,
+  { data = 'mnist', imageSize, preview, columns, seed }: DataOptions,
   output: Output,
 ): Promise<void> {
-  const dataset = await loadSplit(data, 'train');
+  const dataset = await loadSplit(data, 'train', folderSize(data, imageSize));
+  checkGrid(columns * dataset.classes, dataset, columns);
   await writeGrid(preview!, imagesOfEveryClass(dataset, columns, seed), dataset, columns);
   output.line(`preview        ${preview}`);
 }

@@ -10,6 +10,7 @@ import { preset } from '../../src/presets.ts';
 import { Trainer } from '../../src/trainer.ts';
 import { writeCheckpoint } from '../checkpoint.ts';
 import { withDevice } from '../device.ts';
+import { checkWritable } from '../files/atomic-write.ts';
 import { histogramBaseline, printEvaluation } from '../evaluation-report.ts';
 import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -49,6 +50,7 @@ export function addDemoCommand(program: Command): void {
 async function runDemo(options: DemoOptions): Promise<void> {
   const output = createOutput(options);
   const clock = new Clock(60 * options.minutes);
+  await checkWritable(samplesFile(options));
   await withDevice(options, output, async (device) => {
     const training = await loadSplit('mnist', 'train');
     const test = await loadSplit('mnist', 'test');
@@ -132,9 +134,11 @@ async function train(demo: Demo, config: FarmerConfig): Promise<Farmer> {
   return trainer.model;
 }
 
+const samplesFile = ({ out }: DemoOptions) => join(out, 'samples.png');
+
 async function writeSamples(demo: Demo, model: Farmer): Promise<string> {
   const { options, histogram, training } = demo;
-  const path = join(options.out, 'samples.png');
+  const path = samplesFile(options);
   const labels = labelsOfEveryClass(training.classes, SAMPLES_A_CLASS);
   const images = await drawSamples(model, histogram, { labels, seed: options.seed });
   await writeGrid(path, images, training, SAMPLES_A_CLASS);

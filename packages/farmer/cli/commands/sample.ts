@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import type { ModelConfig } from '../../src/config.ts';
 import { parseClass } from '../class-option.ts';
 import { withDevice } from '../device.ts';
+import { checkWritable } from '../files/atomic-write.ts';
 import {
   studentOf,
   withModelOptions,
@@ -10,7 +12,7 @@ import {
 } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
-import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
+import { checkGrid, drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
 import { imageLogDets, rankByLogDet, reorderImages } from '../rank-log-det.ts';
 import {
   samplingDial,
@@ -59,9 +61,10 @@ async function runSample(options: SampleOptions): Promise<void> {
   const { out, seed } = options;
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
+  await checkWritable(out);
   await withDevice(options, output, async () => {
     const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
-    const { labels, columns } = layOut(options, trainingData.classNames);
+    const { labels, columns } = layOut(options, model.config.image, trainingData.classNames);
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${checkpoint.run.data}`);
     const student = await studentOf(options, model, checkpoint);
     const start = performance.now();
@@ -95,18 +98,26 @@ async function runSample(options: SampleOptions): Promise<void> {
 }
 
 /** Which classes to draw, and the grid's width. */
-function layOut(options: SampleOptions, classNames: readonly string[]) {
-  const isDial = (options.redundantScale?.length ?? 1) > 1;
+function layOut(
+  options: SampleOptions,
+  image: ModelConfig['image'],
+  classNames: readonly string[],
+): { readonly labels: readonly number[]; readonly columns: number } {
+  const factors = options.redundantScale?.length ?? 1;
+  const isDial = factors > 1;
   if (isDial && options.rankLogDet) {
     throw new Error('--rank-log-det needs one --redundant-scale: give one, or leave it out');
   }
   // Of a dial, a row is all images at one factor.
   if (options.class === undefined) {
     const each = options.count ?? (isDial ? 1 : 8);
-    const labels = labelsOfEveryClass(classNames.length, each);
-    return { labels, columns: options.columns ?? (isDial ? labels.length : each) };
+    const count = each * classNames.length;
+    const columns = options.columns ?? (isDial ? count : each);
+    checkGrid(count * factors, image, columns);
+    return { labels: labelsOfEveryClass(classNames.length, each), columns };
   }
   const count = options.count ?? (isDial ? 8 : 16);
-  const labels = Array<number>(count).fill(parseClass(options.class, classNames));
-  return { labels, columns: options.columns ?? (isDial ? count : Math.ceil(Math.sqrt(count))) };
+  const columns = options.columns ?? (isDial ? count : Math.ceil(Math.sqrt(count)));
+  checkGrid(count * factors, image, columns);
+  return { labels: Array<number>(count).fill(parseClass(options.class, classNames)), columns };
 }

@@ -4,7 +4,7 @@ import type { ModelConfig } from '../../src/config.ts';
 import { parseClass } from '../class-option.ts';
 import { comparisonChart, outlierAuroc, scoreSet, summarise } from '../compare-datasets.ts';
 import { withDevice } from '../device.ts';
-import { writeChart } from '../files/chart.ts';
+import { checkChartPath, writeChart } from '../files/chart.ts';
 import { withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -60,6 +60,7 @@ async function runScore(files: readonly string[], options: ScoreOptions): Promis
   }
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
+  if (out !== undefined) await checkChartPath(out);
   await withDevice(options, output, async () => {
     const trained = await loadTrainedModel(path);
     const { step, run } = trained.checkpoint;

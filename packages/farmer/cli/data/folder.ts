@@ -38,11 +38,11 @@ export async function loadImageFolder(
       ...test.map((file) => ({ file, held: true })),
     ];
     for (const { file, held } of files) {
-      const pixels = fit(decodePng(await readFile(file), file), options.size);
+      const pixels = fit(decodePng(await read(file), file), options.size);
       const first = loaded[0];
       if (first && (pixels.height !== first.pixels.height || pixels.width !== first.pixels.width)) {
         throw new Error(
-          `${file} is ${pixels.height} × ${pixels.width}, but ${first.path} is ${first.pixels.height} × ${first.pixels.width} (height × width): give a size to scale all images to`,
+          `${file} is ${pixels.height} × ${pixels.width}, but ${first.path} is ${first.pixels.height} × ${first.pixels.width} (height × width): scale all images to one size, with --image-size`,
         );
       }
       loaded.push({ path: file, label, held, pixels });
@@ -50,6 +50,11 @@ export async function loadImageFolder(
   }
   const channels = loaded.some(({ pixels }) => pixels.channels === 3) ? 3 : 1;
   const chosen = loaded.filter(({ held }) => held === (split === 'test'));
+  if (chosen.length === 0) {
+    throw new Error(
+      `${path} has no images to ${split}${split === 'test' ? ': a class needs 2 or more for one of them to be held out' : ' on'}`,
+    );
+  }
   return imageDataset({
     name: `${basename(resolve(path))} ${split}`,
     images: Buffer.concat(
@@ -60,6 +65,13 @@ export async function loadImageFolder(
     width: loaded[0]!.pixels.width,
     channels,
     classNames: classes.map(({ name }) => name),
+  });
+}
+
+async function read(file: string): Promise<Uint8Array> {
+  return readFile(file).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read the image ${file}: ${reason}`, { cause: error });
   });
 }
 
@@ -130,7 +142,9 @@ async function list(path: string): Promise<Dirent[]> {
       .filter(({ name }) => !name.startsWith('.'))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    // A run keeps the path as it was given, relative to where it was started.
+    const reason = code === 'ENOENT' ? `there is no ${resolve(path)}` : message;
     throw new Error(`cannot read the image folder ${path}: ${reason}`, { cause: error });
   }
 }

@@ -3,7 +3,7 @@ import * as Plot from '@observablehq/plot';
 import { Resvg } from '@resvg/resvg-js';
 import { parseHTML } from 'linkedom';
 import { packageFolder } from '../data/package-folder.ts';
-import { writeFileAtomic } from './atomic-write.ts';
+import { checkWritable, writeFileAtomic } from './atomic-write.ts';
 
 /** Okabe & Ito's colours, told apart with any colour vision, black last. */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#000000'];
@@ -115,8 +115,19 @@ export function dotChart(dots: readonly Dot[], { title, x, width = 800 }: DotCha
 
 /** Writes an SVG file's text as it is, or as a PNG of twice its size, by the ending of the path. */
 export async function writeChart(path: string, svg: string): Promise<void> {
+  checkEnding(path);
   if (path.toLowerCase().endsWith('.svg')) return writeFileAtomic(path, svg);
-  if (path.toLowerCase().endsWith('.png')) return writeFileAtomic(path, renderPng(svg, 2));
+  return writeFileAtomic(path, renderPng(svg, 2));
+}
+
+/** @throws Error, before long work, when a chart cannot be written to this path */
+export async function checkChartPath(path: string): Promise<void> {
+  checkEnding(path);
+  await checkWritable(path);
+}
+
+function checkEnding(path: string): void {
+  if (/\.(png|svg)$/i.test(path)) return;
   throw new Error(`cannot write the chart ${path}: expected a name that ends with .png or .svg`);
 }
 

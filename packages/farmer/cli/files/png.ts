@@ -2,7 +2,7 @@ import { PNG, type PNGWithMetadata } from 'pngjs';
 import type { Pixels } from '../../src/data/pixels.ts';
 
 /** More pixels than any image here has; a damaged header must not allocate gigabytes. */
-const MAX_PIXELS = 2 ** 26;
+export const MAX_PIXELS = 2 ** 26;
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /**
