@@ -5,17 +5,12 @@ import {
   persist,
   philoxPermutation,
   tensor,
-  type CompileProgress,
   type Tensor,
 } from '@farmer/tensor';
 import { augment, type Augmentation } from './augment.ts';
-import {
-  CapturedTraining,
-  type OptimisationConfig,
-  type StepMetrics,
-} from './captured-training.ts';
+import { CapturedTraining, type OptimisationConfig } from './captured-training.ts';
 import type { Classifier } from './classifier.ts';
-import { sequentialBatches, shuffledBatches, type Batches } from './data/batches.ts';
+import { sequentialBatches, shuffledBatches } from './data/batches.ts';
 import { gather, type ImageDataset } from './data/image-dataset.ts';
 
 export interface ClassifierTrainingConfig extends OptimisationConfig {
@@ -28,12 +23,7 @@ const augmentationStream = 0;
 const shuffleStream = 1;
 
 /** Trains a classifier by cross-entropy on augmented images. A step depends on the seed and its number alone. */
-export class ClassifierTrainer {
-  readonly #training: CapturedTraining;
-  readonly #config: ClassifierTrainingConfig;
-  readonly #dataset: ImageDataset;
-  readonly #seed: number;
-  readonly #batches: Batches;
+export class ClassifierTrainer extends CapturedTraining {
   readonly #images: Tensor;
   readonly #labels: Tensor;
 
@@ -43,57 +33,32 @@ export class ClassifierTrainer {
     config: ClassifierTrainingConfig,
     seed: number,
   ) {
-    const { height, width, channels } = dataset;
-    this.#config = config;
-    this.#dataset = dataset;
-    this.#seed = seed;
-    this.#batches = shuffledBatches(dataset.count, config.batch, (n, epoch) =>
+    const { count, height, width, channels } = dataset;
+    const { batch, augmentation } = config;
+    const batches = shuffledBatches(count, batch, (n, epoch) =>
       philoxPermutation(n, seed, shuffleStream + epoch),
     );
-    this.#images = persist(empty([config.batch, height, width, channels]));
-    this.#labels = persist(empty([config.batch], 'i32'));
-    this.#training = new CapturedTraining(config, {
+    const images = persist(empty([batch, height, width, channels]));
+    const labels = persist(empty([batch], 'i32'));
+    super(config, {
       parameters: classifier.namedParameters(),
-      prepare: (step) => this.#writeBatch(step),
-      loss: () => {
-        const logits = classifier.classify(classifier.features(this.#images));
-        return mean(crossEntropy(logits, this.#labels));
+      prepare: (step) => {
+        const drawn = gather(dataset, batches.batchAt(step));
+        const draw = { seed, step, call: augmentationStream };
+        images.write(unitPixels(augment(drawn.images, dataset, augmentation, draw)));
+        labels.write(drawn.labels);
       },
+      loss: () => mean(crossEntropy(classifier.classify(classifier.features(images)), labels)),
     });
+    this.#images = images;
+    this.#labels = labels;
   }
 
-  /** Steps done. */
-  get step(): number {
-    return this.#training.step;
-  }
-
-  /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
-  precompile(onProgress?: CompileProgress): Promise<void> {
-    return this.#training.precompile(onProgress);
-  }
-
-  /** Runs one step; the device may still be at work when it returns. */
-  advance(): void {
-    this.#training.advance();
-  }
-
-  /** Waits for the device; the loss is the cross-entropy in nats. */
-  readMetrics(): Promise<StepMetrics> {
-    return this.#training.readMetrics();
-  }
-
-  dispose(): void {
-    this.#training.dispose();
+  /** Frees all but the classifier. */
+  override dispose(): void {
+    super.dispose();
     this.#images.dispose();
     this.#labels.dispose();
-  }
-
-  #writeBatch(step: number): void {
-    const { images, labels } = gather(this.#dataset, this.#batches.batchAt(step));
-    const draw = { seed: this.#seed, step, call: augmentationStream };
-    const moved = augment(images, this.#dataset, this.#config.augmentation, draw);
-    this.#images.write(unitPixels(moved));
-    this.#labels.write(labels);
   }
 }
 

@@ -1,16 +1,6 @@
 import { noGrad } from '@farmer/autograd';
-import type { AdamW } from '@farmer/nn';
-import {
-  map,
-  mean,
-  RandomStream,
-  scope,
-  stack,
-  variance,
-  type CompileProgress,
-  type Tensor,
-} from '@farmer/tensor';
-import { CapturedTraining, type StepMetrics } from './captured-training.ts';
+import { map, mean, RandomStream, scope, stack, variance, type Tensor } from '@farmer/tensor';
+import { CapturedTraining } from './captured-training.ts';
 import type { ImageDataset } from './data/image-dataset.ts';
 import { pixelMap } from './dequantize.ts';
 import type { DistillationConfig } from './distill-config.ts';
@@ -35,10 +25,9 @@ export interface DistillerOptions {
  * One-step distillation (section 3.5, algorithm 2): trains a student to undo the teacher's flow, block by block, from
  * the teacher's forward pass alone. The teacher is read and never written.
  */
-export class Distiller {
+export class Distiller extends CapturedTraining {
   readonly config: DistillationConfig;
   readonly student: StudentFlow;
-  readonly #training: CapturedTraining;
   readonly #batches: ImageBatches;
   readonly #random: RandomStream;
 
@@ -56,11 +45,7 @@ export class Distiller {
     });
     const random = new RandomStream(BigInt(seed) + DEVICE_KEY);
     const student = new StudentFlow(teacher.flow, teacher.config, config.attention);
-    this.config = config;
-    this.student = student;
-    this.#batches = batches;
-    this.#random = random;
-    this.#training = new CapturedTraining(config, {
+    super(config, {
       parameters: student.namedParameters(),
       prepare: (step) => {
         batches.write(step);
@@ -72,40 +57,15 @@ export class Distiller {
         return distillationLoss(student, path, noisy);
       },
     });
-  }
-
-  get optimizer(): AdamW {
-    return this.#training.optimizer;
-  }
-
-  /** Steps done. */
-  get step(): number {
-    return this.#training.step;
-  }
-
-  /** Continues from a checkpoint: student and optimiser state are loaded by the caller. */
-  resumeAt(step: number): void {
-    this.#training.resumeAt(step);
-  }
-
-  /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
-  precompile(onProgress?: CompileProgress): Promise<void> {
-    return this.#training.precompile(onProgress);
-  }
-
-  /** Runs one optimisation step; the device may still be at work when it returns. */
-  advance(): void {
-    this.#training.advance();
-  }
-
-  /** Reads the means since the last call; see `CapturedTraining.readMetrics`. */
-  readMetrics(): Promise<StepMetrics> {
-    return this.#training.readMetrics();
+    this.config = config;
+    this.student = student;
+    this.#batches = batches;
+    this.#random = random;
   }
 
   /** Frees all but the student. */
-  dispose(): void {
-    this.#training.dispose();
+  override dispose(): void {
+    super.dispose();
     this.#batches.dispose();
     this.#random.dispose();
   }

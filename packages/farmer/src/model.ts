@@ -2,7 +2,7 @@ import { map, scope, sum, type Tensor } from '@farmer/tensor';
 import { Init, Module } from '@farmer/nn';
 import { ArTransformer } from './ar-transformer.ts';
 import { dimensions, type Dimensions, type ModelConfig } from './config.ts';
-import { joinChannels, splitChannels } from './dimension-split.ts';
+import { joinChannels, splitChannels, type SplitTokens } from './dimension-split.ts';
 import { Flow } from './flow.ts';
 import { PatchTransform } from './patch-transform.ts';
 import { patchify, unpatchify } from './patchify.ts';
@@ -75,12 +75,12 @@ export class Farmer extends Module {
   }
 
   /** Z in image order → Zᴵ and Zᴿ in reading order. */
-  split(z: Tensor) {
+  split(z: Tensor): SplitTokens {
     return splitChannels(permuteTokens(z, this.readingDirection), this.dimensions.informative);
   }
 
   /** Zᴵ and Zᴿ in reading order → Z in image order. */
-  join(parts: Parameters<typeof joinChannels>[0]): Tensor {
+  join(parts: SplitTokens): Tensor {
     return permuteTokens(joinChannels(parts), this.readingDirection);
   }
 

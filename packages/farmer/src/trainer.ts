@@ -1,5 +1,4 @@
-import type { AdamW } from '@farmer/nn';
-import { empty, persist, philoxUniforms, type CompileProgress, type Tensor } from '@farmer/tensor';
+import { empty, persist, philoxUniforms, type Tensor } from '@farmer/tensor';
 import { CapturedTraining, type StepMetrics } from './captured-training.ts';
 import type { FarmerConfig } from './config.ts';
 import type { ImageDataset } from './data/image-dataset.ts';
@@ -21,15 +20,13 @@ const labelNoise = 1;
  * Trains flow and AR model together (section 3). A step depends on the seed, its number, and the state alone, so that
  * a resumed run equals an uninterrupted one.
  */
-export class Trainer {
+export class Trainer extends CapturedTraining {
   readonly config: FarmerConfig;
   readonly model: Farmer;
-  readonly #seed: number;
   readonly #batches: ImageBatches;
   readonly #labels: Tensor;
-  readonly #training: CapturedTraining;
-  #pixelLogDet = 0;
-  #stepsRead = 0;
+  /** Of the steps since the last reading. */
+  readonly #pixelLogDets: number[];
 
   constructor(
     config: FarmerConfig,
@@ -38,80 +35,49 @@ export class Trainer {
     seed: number,
     model = new Farmer(config.model, seed),
   ) {
-    const { batch } = config.training;
-    this.config = config;
-    this.model = model;
-    model.recompute = config.training.recompute;
-    this.#seed = seed;
-    this.#batches = new ImageBatches(dataset, {
+    const { batch, labelDropout, recompute } = config.training;
+    const batches = new ImageBatches(dataset, {
       ...{ batch, seed, model: config.model },
       pixelMapAt: pixelMapSchedule(config, histogram),
     });
-    this.#labels = persist(empty([batch], 'i32'));
-    this.#training = new CapturedTraining(config.training, {
+    const labels = persist(empty([batch], 'i32'));
+    const pixelLogDets: number[] = [];
+    model.recompute = recompute;
+    super(config.training, {
       parameters: model.namedParameters(),
-      prepare: (step) => this.#writeBatch(step),
+      prepare: (step) => {
+        const { labels: classes, logDet } = batches.write(step);
+        const dropped = philoxUniforms(seed, step, labelNoise, batch);
+        // Classifier-free training (section 3.1).
+        labels.write(
+          Int32Array.from(classes, (c, i) => (dropped[i]! < labelDropout ? model.nullClass : c)),
+        );
+        pixelLogDets.push(logDet);
+      },
       loss: () =>
-        negativeLogLikelihood(
-          model.logLikelihood(this.#batches.images, this.#labels),
-          model.dimensions.values,
-        ),
+        negativeLogLikelihood(model.logLikelihood(batches.images, labels), model.dimensions.values),
     });
+    this.config = config;
+    this.model = model;
+    this.#batches = batches;
+    this.#labels = labels;
+    this.#pixelLogDets = pixelLogDets;
   }
 
-  get optimizer(): AdamW {
-    return this.#training.optimizer;
-  }
-
-  /** Steps done. */
-  get step(): number {
-    return this.#training.step;
-  }
-
-  /** Continues from a checkpoint: weights and optimiser state are loaded by the caller. */
-  resumeAt(step: number): void {
-    this.#training.resumeAt(step);
-    this.#stepsRead = step;
-  }
-
-  /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
-  precompile(onProgress?: CompileProgress): Promise<void> {
-    return this.#training.precompile(onProgress);
-  }
-
-  /** Runs one optimisation step; the device may still be at work when it returns. */
-  advance(): void {
-    this.#training.advance();
-  }
-
-  /** Reads the means since the last call; see `CapturedTraining.readMetrics`. */
-  async readMetrics(): Promise<TrainingMetrics> {
-    const pixelLogDet = this.#pixelLogDet / (this.step - this.#stepsRead);
-    this.#pixelLogDet = 0;
-    this.#stepsRead = this.step;
-    const metrics = await this.#training.readMetrics();
+  override async readMetrics(): Promise<TrainingMetrics> {
+    const logDets = this.#pixelLogDets.splice(0);
+    const pixelLogDet = logDets.reduce((a, b) => a + b, 0) / logDets.length;
+    const metrics = await super.readMetrics();
     const { values, imageValues } = this.model.dimensions;
     const bits = bitsPerDim(-metrics.loss * values, pixelLogDet, imageValues);
     return { ...metrics, bitsPerDim: bits };
   }
 
-  dispose(): void {
-    this.#training.dispose();
+  /** Frees all but the model. */
+  override dispose(): void {
+    super.dispose();
     this.#batches.dispose();
     this.#labels.dispose();
-  }
-
-  /** Writes batch `step`, with labels dropped at random (section 3.1). */
-  #writeBatch(step: number): void {
-    const { labels, logDet } = this.#batches.write(step);
-    const dropped = philoxUniforms(this.#seed, step, labelNoise, labels.length);
-    const { labelDropout } = this.config.training;
-    this.#labels.write(
-      Int32Array.from(labels, (label, i) =>
-        dropped[i]! < labelDropout ? this.model.nullClass : label,
-      ),
-    );
-    this.#pixelLogDet += logDet;
   }
 }
 
