@@ -77,7 +77,7 @@ async function draw(
   }
   const seconds = (performance.now() - start) / 1000 / labels.length;
   const columns = Math.min(MOST_GRID_COLUMNS, Math.ceil(labels.length / classes));
-  const size = model.dimensions.values;
+  const size = model.dimensions.imageValues;
   await writeGrid(gridOf(folder, name), byClass(images, size, classes, columns), image, columns);
   const classified = await classifyImages(classifier, images);
   return { ...measureSamples(classified, labels, reference), seconds };
