@@ -17,13 +17,12 @@ async function drawBlocks(scene: Scene): Promise<void> {
   const names = ['X = Z⁰', 'Z¹', 'Z²', 'Z³ = Z'];
   const latents = await Promise.all(path.map((z) => read(() => model.images(z))));
   const panels = [0, 1, 2].flatMap((image): Panel[] => {
-    const part = <Values extends Uint8Array | Float32Array>(values: Values) =>
-      values.subarray(784 * image, 784 * (image + 1));
-    const pixels = { images: part(images), height: 28, width: 28, channels: 1 };
+    const own = [784 * image, 784 * (image + 1)] as const;
+    const pixels = { images: images.subarray(...own), height: 28, width: 28, channels: 1 };
     return [
       imagePanel('pixels', pixels, { columns: 1, scale: 4 }),
       ...latents.map((values, t) =>
-        heatMap(part(values), {
+        heatMap(values.subarray(...own), {
           ...{ title: names[t]!, rows: 28, columns: 28, cell: 4 },
           ...{ colours: 'diverging', range: [-4, 4] },
         }),

@@ -2,8 +2,7 @@ import { PNG } from 'pngjs';
 
 /** Images to lay out, count × height × width × channels, channels last. */
 export type GridImages = {
-  /** Bytes, or floats on the model's scale [-1, 1], clipped to it. */
-  readonly images: Uint8Array | Float32Array;
+  readonly images: Uint8Array;
   readonly height: number;
   readonly width: number;
   /** 1 (grey) or 3 (RGB). */
@@ -24,11 +23,10 @@ export type GridOptions = {
 /**
  * A grid of images as a PNG file's bytes, row by row.
  *
- * @throws Error if the images' length does not fit their shape, or a value is NaN.
+ * @throws Error if the images' length does not fit their shape.
  */
 export function encodeImageGrid(grid: GridImages, options: GridOptions = {}): Uint8Array {
-  const { height, width, channels } = grid;
-  const images = grid.images instanceof Float32Array ? toBytes(grid.images) : grid.images;
+  const { images, height, width, channels } = grid;
   const count = images.length / (height * width * channels);
   if ((channels !== 1 && channels !== 3) || !Number.isInteger(count) || count === 0) {
     throw new Error(
@@ -62,12 +60,4 @@ export function encodeImageGrid(grid: GridImages, options: GridOptions = {}): Ui
     }
   }
   return PNG.sync.write(png, { colorType: channels === 3 ? 2 : 0 });
-}
-
-/** The inverse of x = (k + u) / 128 − 1, u in [0, 1): k = ⌊128 (x + 1)⌋, clipped to 0 … 255. */
-function toBytes(values: Float32Array): Uint8Array {
-  return Uint8Array.from(values, (x, i) => {
-    if (Number.isNaN(x)) throw new Error(`cannot draw the images: value ${i} is NaN`);
-    return Math.min(255, Math.max(0, Math.floor((x + 1) * 128)));
-  });
 }
