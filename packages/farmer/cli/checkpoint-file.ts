@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import {
-  decodeSafetensors,
   encodeSafetensors,
   SafetensorsError,
   type LoadedTensors,
@@ -8,6 +6,7 @@ import {
   type StateDict,
 } from '@farmer/nn';
 import { writeFileAtomic } from './files/atomic-write.ts';
+import { readSafetensorsFile } from './files/read-safetensors.ts';
 
 const VERSION = '1';
 
@@ -50,11 +49,7 @@ export async function readCheckpointFile<Group extends string>(
   path: string,
   kind: CheckpointKind<Group>,
 ): Promise<CheckpointContent<Group>> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    const reason = error.code === 'ENOENT' ? 'there is no such file' : error.message;
-    throw new SafetensorsError(`cannot read ${path}: ${reason}`, { cause: error });
-  });
-  const { tensors, metadata } = decodeSafetensors(bytes, path);
+  const { tensors, metadata } = await readSafetensorsFile(path);
   const { field, json } = fieldsOf(metadata, path, kind.format);
   return { step: stepOf(field, path), tensors: grouped(tensors, kind.groups, path), field, json };
 }

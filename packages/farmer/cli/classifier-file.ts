@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@farmer/nn';
+import { encodeSafetensors, SafetensorsError } from '@farmer/nn';
 import { Classifier, type ClassifierConfig } from '../src/classifier.ts';
 import { writeFileAtomic } from './files/atomic-write.ts';
+import { readSafetensorsFile } from './files/read-safetensors.ts';
 
 const FORMAT = 'farmer-classifier';
 const VERSION = '1';
@@ -54,11 +54,7 @@ export async function writeClassifier(
 export async function readClassifier(
   path: string,
 ): Promise<{ classifier: Classifier; info: ClassifierInfo }> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    const reason = error.code === 'ENOENT' ? 'there is no such file' : error.message;
-    throw new SafetensorsError(`cannot read ${path}: ${reason}`, { cause: error });
-  });
-  const { tensors, metadata } = decodeSafetensors(bytes, path);
+  const { tensors, metadata } = await readSafetensorsFile(path);
   const info = parseInfo(metadata, path);
   const held = [...tensors.values()].reduce((total, { data }) => total + data.length, 0);
   checkSize(info.config, held, path);

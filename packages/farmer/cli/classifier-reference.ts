@@ -1,6 +1,6 @@
 import type { Classifier } from '../src/classifier.ts';
 import { classifyImages } from '../src/classifier-training.ts';
-import type { ImageDataset } from '../src/data/image-dataset.ts';
+import { formatImageShape, type ImageDataset } from '../src/data/image-dataset.ts';
 import { referenceOf, type Reference } from '../src/metrics/sample-metrics.ts';
 import type { Output } from './output.ts';
 import { drawImages } from './training-data.ts';
@@ -22,10 +22,8 @@ export async function readReference(
 
 /** @throws Error when the classifier is for other images than these */
 export function checkFit({ config }: Classifier, data: ImageDataset, path: string): void {
-  const shape = (s: { height: number; width: number; channels: number }) =>
-    `${s.height} × ${s.width} × ${s.channels}`;
-  const expected = `${shape(data)} in ${data.classes} classes`;
-  const found = `${shape(config.image)} in ${config.classes} classes`;
+  const expected = `${formatImageShape(data)} in ${data.classes} classes`;
+  const found = `${formatImageShape(config.image)} in ${config.classes} classes`;
   if (expected === found) return;
   throw new Error(
     `${path} classifies images of ${found}, but those of "${data.name}" are ${expected}: train one on such data with \`farmer classifier train\``,

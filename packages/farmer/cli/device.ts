@@ -5,16 +5,11 @@ import type { Output } from './output.ts';
 
 /** Opens the chosen device, names it, and destroys it when `body` is done. */
 export async function withDevice<Result>(
-  { device: kind, adapter, threads, autotune }: CommonOptions,
+  options: CommonOptions,
   output: Output,
   body: (device: Device) => Promise<Result>,
 ): Promise<Result> {
-  const device = await openDevice({
-    ...(kind === undefined ? {} : { device: kind }),
-    ...(adapter === undefined ? {} : { adapter }),
-    ...(threads === undefined ? {} : { threads }),
-    ...(autotune === undefined ? {} : { autotune }),
-  });
+  const device = await openDevice(options);
   output.line(`device      ${device.name}`);
   try {
     return await body(device);

@@ -5,11 +5,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import { loadStudent, weightsHash } from './student-checkpoint.ts';
 import { shippedWeights } from './weights.ts';
 
-/** Which trained model a command uses. */
-export interface ModelOptions {
-  readonly checkpoint?: string;
-  readonly run?: string;
-}
+export type { ModelOptions } from './weights.ts';
 
 export function withModelOptions(command: Command): Command {
   const names = shippedWeights();

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { ImageDataset } from '../src/data/image-dataset.ts';
+import { formatImageShape, type ImageDataset } from '../src/data/image-dataset.ts';
 import { ConfigError, parseConfig, type FarmerConfig } from '../src/config.ts';
 import { preset } from '../src/presets.ts';
 import { applyOverrides, mergeConfig } from './config-overrides.ts';
@@ -67,14 +67,10 @@ export function withStepCount(config: FarmerConfig, steps: number): FarmerConfig
 
 /** @throws ConfigError when a model cannot take a dataset's images */
 export function checkDataset({ model }: FarmerConfig, dataset: ImageDataset): void {
-  const shape = ({
-    height,
-    width,
-    channels,
-  }: Pick<ImageDataset, 'height' | 'width' | 'channels'>) => `${height} × ${width} × ${channels}`;
-  if (shape(model.image) !== shape(dataset)) {
+  const [wanted, found] = [model.image, dataset].map(formatImageShape);
+  if (found !== wanted) {
     throw new ConfigError(
-      `model.image is ${shape(model.image)}, but the images of "${dataset.name}" are ${shape(dataset)}`,
+      `model.image is ${wanted}, but the images of "${dataset.name}" are ${found}`,
     );
   }
   if (model.classes !== dataset.classes) {

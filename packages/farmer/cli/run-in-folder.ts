@@ -3,18 +3,10 @@ import type { StepMetrics } from '../src/captured-training.ts';
 import { Interrupt } from './interrupt.ts';
 import type { Output } from './output.ts';
 import { compilingLine, Progress } from './progress.ts';
+import type { FolderRunOptions } from './folder-run-options.ts';
 import type { RunFolder } from './run-folder.ts';
 import { SaveSchedule } from './save-schedule.ts';
 import { runTraining, type Trainable } from './training-loop.ts';
-
-/** When a run logs and saves, as the command line gives it. */
-export interface FolderRunOptions {
-  /** Stop and save at this step. */
-  readonly until?: number;
-  readonly logSteps: number;
-  readonly checkpointSteps: number;
-  readonly checkpointSeconds: number;
-}
 
 export interface FolderRun<Metrics extends StepMetrics> {
   readonly folder: RunFolder;

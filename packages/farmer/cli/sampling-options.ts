@@ -5,10 +5,10 @@ import { numberList, positiveNumber } from './options.ts';
 
 /** How to draw from a model, as the command line gives it. */
 export interface SamplingCommandOptions extends GuidanceOptions {
-  readonly logitScale?: number;
-  readonly scale?: number;
+  readonly logitScale: number;
+  readonly scale: number;
   /** Several: the same images at each of them, where the command can show that. */
-  readonly redundantScale?: readonly number[];
+  readonly redundantScale: readonly number[];
 }
 
 /** Adds the options that say how to draw from a model. */
@@ -29,18 +29,18 @@ export function samplingOptions(options: SamplingCommandOptions): SamplingOption
   const [first, ...others] = samplingDial(options);
   if (others.length === 0) return first!;
   throw new Error(
-    `--redundant-scale ${options.redundantScale!.join()}: one number expected here; \`farmer sample\` takes several`,
+    `--redundant-scale ${options.redundantScale.join()}: one number expected here; \`farmer sample\` takes several`,
   );
 }
 
 /** One set of options for each factor of redundant deviations (figure 7). */
 export function samplingDial(options: SamplingCommandOptions): SamplingOptions[] {
-  const { logitScale, scale, redundantScale = [1] } = options;
+  const { logitScale, scale } = options;
   const guidance = guidanceOf(options);
-  return redundantScale.map((redundantScale) => ({
-    ...(logitScale === undefined ? {} : { logitScale }),
-    ...(scale === undefined ? {} : { scale }),
+  return options.redundantScale.map((redundantScale) => ({
+    logitScale,
+    scale,
     redundantScale,
-    ...(guidance === undefined ? {} : { guidance }),
+    guidance,
   }));
 }

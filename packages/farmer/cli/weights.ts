@@ -39,7 +39,7 @@ export function resolveClassifier(file: string | undefined, data: string): strin
 }
 
 /** Where a trained model comes from, as the command line gives it. */
-export interface ModelChoice {
+export interface ModelOptions {
   /** A file, or the name of shipped weights. */
   readonly checkpoint?: string;
   /** The folder of a training run. */
@@ -47,7 +47,7 @@ export interface ModelChoice {
 }
 
 /** @throws Error that lists what there is, when the choice names no file */
-export function resolveCheckpoint({ checkpoint, run }: ModelChoice): string {
+export function resolveCheckpoint({ checkpoint, run }: ModelOptions): string {
   if (checkpoint !== undefined && run !== undefined) {
     throw new Error('give either --checkpoint or --run, not both');
   }

@@ -1,5 +1,5 @@
 import { philoxBits } from '@farmer/tensor';
-import type { ImageDataset } from './data/image-dataset.ts';
+import { imageSize, type ImageShape } from './data/image-dataset.ts';
 
 export interface Augmentation {
   /** Largest shift in pixels along each axis. */
@@ -16,11 +16,11 @@ export interface Augmentation {
  */
 export function augment(
   images: Uint8Array,
-  size: Pick<ImageDataset, 'height' | 'width' | 'channels'>,
+  size: ImageShape,
   { shift, mirror }: Augmentation,
   draw: { readonly seed: number; readonly step: number; readonly call: number },
 ): Uint8Array {
-  const values = size.height * size.width * size.channels;
+  const values = imageSize(size);
   const count = images.length / values;
   const words = philoxBits(draw.seed, draw.step, draw.call, count);
   const moved = new Uint8Array(images.length);
@@ -41,7 +41,7 @@ export function augment(
 function transform(
   image: Uint8Array,
   target: Uint8Array,
-  { height, width, channels }: Pick<ImageDataset, 'height' | 'width' | 'channels'>,
+  { height, width, channels }: ImageShape,
   { down, right, mirror }: { down: number; right: number; mirror: boolean },
 ): void {
   for (let y = Math.max(0, down); y < Math.min(height, height + down); y++) {

@@ -1,4 +1,4 @@
-import { imageSize, type ImageDataset } from './data/image-dataset.ts';
+import { formatImageShape, imageSize, type ImageDataset } from './data/image-dataset.ts';
 
 /** A distribution over 0 … 255 for each pixel and channel by itself. */
 export type PixelHistogram = {
@@ -44,13 +44,10 @@ export function fitHistogram(dataset: ImageDataset, smoothing = 50): PixelHistog
  * @throws Error if the dataset's images have another shape than the histogram's.
  */
 export function histogramBitsPerDim(histogram: PixelHistogram, dataset: ImageDataset): number {
-  if (
-    histogram.height !== dataset.height ||
-    histogram.width !== dataset.width ||
-    histogram.channels !== dataset.channels
-  ) {
+  const [found, expected] = [dataset, histogram].map(formatImageShape);
+  if (found !== expected) {
     throw new Error(
-      `dataset "${dataset.name}" has images of ${shapeOf(dataset)}, but the histogram was fitted to ${shapeOf(histogram)}`,
+      `dataset "${dataset.name}" has images of ${found}, but the histogram was fitted to ${expected}`,
     );
   }
   const counts = levelCounts(dataset);
@@ -70,8 +67,4 @@ function levelCounts(dataset: ImageDataset): Float64Array {
     for (let d = 0; d < size; d++) counts[d * LEVELS + images[start + d]!]!++;
   }
   return Float64Array.from(counts);
-}
-
-function shapeOf({ height, width, channels }: Omit<PixelHistogram, 'pmf'>): string {
-  return `${height} × ${width} × ${channels}`;
 }

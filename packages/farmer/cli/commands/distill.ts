@@ -10,12 +10,11 @@ import { withDevice } from '../device.ts';
 import { distillInFolder } from '../distill-in-folder.ts';
 import { parseDistillationRun, type DistillationRun } from '../distillation-run.ts';
 import { withModelOptions, type ModelOptions } from '../model-options.ts';
-import { collect, positiveNumber, wholeNumber, withCommonOptions } from '../options.ts';
-import type { CommonOptions } from '../options.ts';
+import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
+import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { checkDataset } from '../run-config.ts';
 import { RunFolder } from '../run-folder.ts';
-import type { FolderRunOptions } from '../run-in-folder.ts';
 import { readStudent } from '../student-checkpoint.ts';
 import { loadTrainedModel, type TrainedModel } from '../trained-model.ts';
 import { loadSplit, loadTrainingData, drawImages } from '../training-data.ts';
@@ -28,7 +27,6 @@ interface DistillOptions extends CommonOptions, ModelOptions, FolderRunOptions {
   readonly attention?: DistillationConfig['attention'];
   readonly set: readonly string[];
   readonly runOut?: string;
-  readonly resume?: boolean;
   readonly compareImages: number;
 }
 
@@ -59,14 +57,9 @@ export function addDistillCommand(program: Command): void {
       ).choices(['bidirectional', 'causal']),
     )
     .option('--set <key=value>', 'change one part, as in batch=64 or latentNoise=0', collect, [])
-    .option('--until <step>', 'stop and save at this step, to go on later', wholeNumber(1))
     .option('--run-out <dir>', 'folder of the student (default: runs/student-<model>-<seed>)')
-    .option('--resume', 'go on from the checkpoint; an error if there is none')
-    .option('--compare-images <n>', 'test images to compare the inverses on', wholeNumber(1), 16)
-    .option('--log-steps <n>', 'log metrics every n steps', wholeNumber(1), 20)
-    .option('--checkpoint-steps <n>', 'save every n steps', wholeNumber(1), 1000)
-    .option('--checkpoint-seconds <s>', 'and save after this many seconds', positiveNumber, 60);
-  withCommonOptions(command, [
+    .option('--compare-images <n>', 'test images to compare the inverses on', wholeNumber(1), 16);
+  withCommonOptions(withFolderRunOptions(command), [
     'farmer distill --checkpoint tiny --steps 2000',
     'farmer distill --run runs/tiny-mnist-0 --attention causal --run-out runs/causal-student',
     'farmer distill --run-out runs/causal-student        # goes on with an interrupted run',
@@ -82,9 +75,7 @@ async function runDistill(options: DistillOptions, isChosen: boolean): Promise<v
     isChosen || options.runOut === undefined ? undefined : await savedRun(options.runOut);
   const path = saved?.teacher ?? resolveCheckpoint(options);
   const folder = new RunFolder(options.runOut ?? defaultFolder(path, options.seed));
-  if (options.resume && !folder.hasCheckpoint()) {
-    throw new Error(`--resume: ${folder.path} has no checkpoint.safetensors to go on from`);
-  }
+  checkResume(options, folder);
   await withDevice(options, output, async (device) => {
     const teacher = await loadTrainedModel(path);
     const run = saved ?? chooseRun(path, teacher, options);

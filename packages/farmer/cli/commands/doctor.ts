@@ -28,7 +28,9 @@ export function addDoctorCommand(program: Command): void {
       const report = await adapterReport(options.adapter);
       // What was not taken, for comparison.
       const other =
-        taken.kind === 'webgpu' ? { device: 'cpu' } : { device: 'webgpu', ...adapterOf(options) };
+        taken.kind === 'webgpu'
+          ? { device: 'cpu' }
+          : { device: 'webgpu', adapter: options.adapter };
       if (typeof report !== 'string' || other.device === 'cpu') {
         const device = await openDevice(other);
         speeds.push(await measureDevice(device));
@@ -40,8 +42,6 @@ export function addDoctorCommand(program: Command): void {
     },
   );
 }
-
-const adapterOf = ({ adapter }: CommonOptions) => (adapter === undefined ? {} : { adapter });
 
 function reasonFor({ device, adapter }: CommonOptions, kind: string): string {
   if (device !== undefined && device !== 'auto') return `--device ${device}`;
@@ -57,7 +57,7 @@ function reasonFor({ device, adapter }: CommonOptions, kind: string): string {
 /** The adapter's report, or why there is none. @throws when the user named an adapter that does not open */
 async function adapterReport(choice: string | undefined): Promise<AdapterReport | string> {
   try {
-    return await probeAdapter(choice === undefined ? {} : { choice });
+    return await probeAdapter({ choice });
   } catch (error) {
     if (!(error instanceof NoAdapterError) || choice !== undefined) throw error;
     return error.message;

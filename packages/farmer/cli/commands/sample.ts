@@ -103,7 +103,7 @@ function layOut(
   image: ModelConfig['image'],
   classNames: readonly string[],
 ): { readonly labels: readonly number[]; readonly columns: number } {
-  const factors = options.redundantScale?.length ?? 1;
+  const factors = options.redundantScale.length;
   const isDial = factors > 1;
   if (isDial && options.rankLogDet) {
     throw new Error('--rank-log-det needs one --redundant-scale: give one, or leave it out');

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ImageDataset } from '../../src/data/image-dataset.ts';
+import { formatImageShape, type ImageDataset } from '../../src/data/image-dataset.ts';
 import type { ModelConfig } from '../../src/config.ts';
 import { parseClass } from '../class-option.ts';
 import { comparisonChart, outlierAuroc, scoreSet, summarise } from '../compare-datasets.ts';
@@ -133,10 +133,9 @@ async function compareSets(
 
 /** @throws Error unless the dataset's images are as large as the model's, with as many channels */
 function checkShape(dataset: ImageDataset, image: ModelConfig['image']): void {
-  const shape = (of: ModelConfig['image'] | ImageDataset) =>
-    `${of.height} × ${of.width} × ${of.channels}`;
-  if (shape(dataset) === shape(image)) return;
+  const [found, wanted] = [dataset, image].map(formatImageShape);
+  if (found === wanted) return;
   throw new Error(
-    `the images of "${dataset.name}" are ${shape(dataset)}, but the model's are ${shape(image)}: bits/dim of different sizes do not compare`,
+    `the images of "${dataset.name}" are ${found}, but the model's are ${wanted}: bits/dim of different sizes do not compare`,
   );
 }

@@ -4,8 +4,8 @@ import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { presets } from '../../src/presets.ts';
 import { readCheckpoint } from '../checkpoint.ts';
 import { withDevice } from '../device.ts';
-import { collect, positiveNumber, wholeNumber, withCommonOptions } from '../options.ts';
-import type { CommonOptions } from '../options.ts';
+import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
+import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { resolveRun, type RunChoices, type RunConfig } from '../run-config.ts';
@@ -13,14 +13,9 @@ import { RunFolder } from '../run-folder.ts';
 import { trainInFolder } from '../train-in-folder.ts';
 import { loadTrainingData } from '../training-data.ts';
 
-export interface TrainOptions extends CommonOptions, RunChoices {
+interface TrainOptions extends CommonOptions, RunChoices, FolderRunOptions {
   readonly run?: string;
-  readonly until?: number;
-  readonly resume?: boolean;
-  readonly logSteps: number;
   readonly sampleSteps?: number;
-  readonly checkpointSteps: number;
-  readonly checkpointSeconds: number;
 }
 
 /** Options that say what to train; without any of them a run folder's own configuration counts. */
@@ -42,14 +37,9 @@ export function addTrainCommand(program: Command): void {
       [],
     )
     .option('--steps <n>', 'optimisation steps of the whole run', wholeNumber(1))
-    .option('--until <step>', 'stop and save at this step, to go on later', wholeNumber(1))
     .option('--run <dir>', 'run folder (default: runs/<preset>-<data>-<seed>)')
-    .option('--resume', 'go on from the checkpoint; an error if there is none')
-    .option('--log-steps <n>', 'log metrics every n steps', wholeNumber(1), 20)
-    .option('--sample-steps <n>', 'draw samples every n steps; 0: never', wholeNumber(0))
-    .option('--checkpoint-steps <n>', 'save every n steps', wholeNumber(1), 1000)
-    .option('--checkpoint-seconds <s>', 'and save after this many seconds', positiveNumber, 60);
-  withCommonOptions(command, [
+    .option('--sample-steps <n>', 'draw samples every n steps; 0: never', wholeNumber(0));
+  withCommonOptions(withFolderRunOptions(command), [
     'farmer train --preset tiny',
     'farmer train --data fashion-mnist --set training.batch=64 --set model.ar.width=96',
     'farmer train --run runs/tiny-mnist-0        # goes on with an interrupted run',
@@ -62,9 +52,7 @@ export function addTrainCommand(program: Command): void {
 async function runTrain(options: TrainOptions, isChosen: boolean): Promise<void> {
   const output = createOutput(options);
   const folder = new RunFolder(options.run ?? defaultFolder(options));
-  if (options.resume && !folder.hasCheckpoint()) {
-    throw new Error(`--resume: ${folder.path} has no checkpoint.safetensors to go on from`);
-  }
+  checkResume(options, folder);
   const { run, dataset } = await chooseRun(folder, options, isChosen);
   printRun(output, folder, run, dataset);
   await withDevice(options, output, (device) =>

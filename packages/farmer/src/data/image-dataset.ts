@@ -49,9 +49,17 @@ export function imageDataset(parts: ImageDatasetParts): ImageDataset {
   return { name, images, labels, count, height, width, channels, classes, classNames };
 }
 
+/** The shape of one image. */
+export type ImageShape = Pick<ImageDataset, 'height' | 'width' | 'channels'>;
+
 /** Values in one image: D = height · width · channels. */
-export function imageSize(dataset: Pick<ImageDataset, 'height' | 'width' | 'channels'>): number {
-  return dataset.height * dataset.width * dataset.channels;
+export function imageSize({ height, width, channels }: ImageShape): number {
+  return height * width * channels;
+}
+
+/** As in "28 × 28 × 1". */
+export function formatImageShape({ height, width, channels }: ImageShape): string {
+  return `${height} × ${width} × ${channels}`;
 }
 
 /** The images and labels at `indices`, in that order; repeats are allowed. */
