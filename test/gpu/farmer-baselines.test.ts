@@ -58,7 +58,7 @@ async function integral(
   return logs.reduce((total, log) => total + Math.exp(log) * width ** axes, 0);
 }
 
-describeOnDevices('baselines', () => {
+describeOnDevices('baselines', (device) => {
   for (const [name, overrides] of Object.entries(baselines)) {
     test(`${name}: images that are drawn map back to the latents that were drawn`, async () => {
       const model = randomModel(overrides);
@@ -74,6 +74,14 @@ describeOnDevices('baselines', () => {
       });
       expect(Math.max(...drawn.map(Math.abs))).toBeGreaterThan(1);
       expect(mismatch(back, drawn, { absolute: 5e-4, relative: 1e-4 })).toBeUndefined();
+    });
+
+    test(`${name}: a model that is disposed holds no memory`, () => {
+      const before = device().memory().live;
+      const model = randomModel(overrides);
+      expect(device().memory().live).toBeGreaterThan(before);
+      model.dispose();
+      expect(device().memory().live).toBe(before);
     });
 
     test(`${name}: the loss's gradient passes gradCheck`, async () => {

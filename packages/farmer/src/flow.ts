@@ -8,7 +8,7 @@ import { flowDirection } from './permutation.ts';
 
 /** The flow F: X = Z⁰ → Z¹ → … → Zⁿ = Z. Not conditioned on the class. */
 export class Flow extends Module implements TokenwiseMap {
-  readonly blocks: (FlowBlock | JetBlock)[];
+  readonly blocks: readonly (FlowBlock | JetBlock)[];
 
   constructor(init: Init, config: ModelConfig) {
     super();

@@ -64,6 +64,11 @@ export class Farmer extends Module {
     return arDirection(this.flow.blocks.length, this.config.finalPermutation);
   }
 
+  override dispose(): void {
+    super.dispose();
+    this.#transform.dispose();
+  }
+
   /** Images as the pixel map gives them, [B, H, W, C], to X [B, N, d]. */
   tokens(images: Tensor): Tensor {
     return scope(() => this.#transform.forward(patchify(images, this.config)));

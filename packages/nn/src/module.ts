@@ -47,8 +47,10 @@ export abstract class Module {
     writeState(this.namedParameters(), tensors, source);
   }
 
-  /** Frees the parameters; the module is of no use afterwards. */
+  /** Frees the parameters, and all that the children hold; the module is of no use afterwards. */
   dispose(): void {
-    this.parameters().forEach((parameter) => parameter.dispose());
+    for (const field of Object.values(this).flat() as unknown[]) {
+      if (field instanceof Tensor || field instanceof Module) field.dispose();
+    }
   }
 }

@@ -1,10 +1,8 @@
 import { formatShape, sameShape, type Shape, type Tensor } from '@farmer/tensor';
+import type { SafetensorsInput } from './safetensors.ts';
 
-/** Named values as safetensors files hold them. */
-export type StateDict = Record<
-  string,
-  { dtype: 'F32'; shape: readonly number[]; data: Float32Array }
->;
+/** Named values, as `encodeSafetensors` takes them. */
+export type StateDict = Record<string, SafetensorsInput>;
 
 /** What `decodeSafetensors` gives, or `new Map(Object.entries(stateDict))`. */
 export type LoadedTensors = ReadonlyMap<
