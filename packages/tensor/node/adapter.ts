@@ -1,7 +1,6 @@
 import { fasterAdapterAdvice } from './advice.ts';
 import type { AdapterKind } from './advice.ts';
 import { listAdapters, queryAdapter } from './dawn.ts';
-import type { AdapterQuery } from './dawn.ts';
 import { explainMissingLavapipe, hardwareSigns } from './system-drivers.ts';
 import type { Rejection } from './system-drivers.ts';
 import { unpackSwiftShader } from './swiftshader.ts';
@@ -49,7 +48,7 @@ export class NoAdapterError extends Error {
 }
 
 /** An adapter's kind, from what its driver says of itself. */
-export function adapterKind(info: GPUAdapterInfo): AdapterKind {
+function adapterKind(info: GPUAdapterInfo): AdapterKind {
   const text = `${info.architecture} ${info.device} ${info.description}`;
   if (/swiftshader/i.test(text)) return 'swiftshader';
   if (/llvmpipe|lavapipe/i.test(text)) return 'lavapipe';
@@ -66,21 +65,22 @@ interface Search {
   readonly rejected: Rejection[];
 }
 
-async function query(search: Search, from: string, name?: string, driverFile?: string) {
-  const parts: AdapterQuery = { robustness: search.robustness };
-  const answer = await queryAdapter({
-    ...parts,
-    ...(name === undefined ? {} : { name }),
-    ...(driverFile === undefined ? {} : { driverFile }),
-  });
-  if (answer.adapter === undefined) return undefined;
-  const { info } = answer.adapter;
+async function query(
+  search: Search,
+  from: string,
+  name?: string,
+  driverFile?: string,
+): Promise<OpenAdapter | undefined> {
+  const { robustness, chosenBy, rejected } = search;
+  const { adapter } = await queryAdapter({ name, driverFile, robustness });
+  if (adapter === undefined) return undefined;
+  const { info } = adapter;
   const kind = adapterKind(info);
-  const driver = `${[info.vendor, info.architecture].filter(Boolean).join(' ')}, ${from}`;
-  const { chosenBy, rejected } = search;
-  const opened = { adapter: answer.adapter, name: info.description || info.device, kind };
-  const advice = fasterAdapterAdvice(kind);
-  return { ...opened, driver, chosenBy, rejected, ...(advice === undefined ? {} : { advice }) };
+  return {
+    ...{ adapter, name: info.description || info.device, kind, chosenBy, rejected },
+    driver: `${[info.vendor, info.architecture].filter(Boolean).join(' ')}, ${from}`,
+    advice: fasterAdapterAdvice(kind),
+  };
 }
 
 const SYSTEM = "the system's driver";

@@ -79,11 +79,10 @@ export async function queryAdapter(query: AdapterQuery): Promise<AdapterAnswer> 
   }
 }
 
-/** The names of all adapters that Dawn accepts with the system's drivers, or with `driverFile`. */
-export async function listAdapters(driverFile?: string): Promise<readonly string[]> {
+/** The names of all adapters that Dawn accepts with the system's drivers. */
+export async function listAdapters(): Promise<readonly string[]> {
   // Dawn tells the names only to someone who asks for one that does not exist.
   const name = 'no adapter is called this';
-  const query: AdapterQuery = { name, robustness: true };
-  const answer = await queryAdapter(driverFile === undefined ? query : { ...query, driverFile });
+  const answer = await queryAdapter({ name, robustness: true });
   return answer.adapter === undefined ? answer.existing : [];
 }

@@ -1,4 +1,4 @@
-export { NoAdapterError, adapterKind, openAdapter } from './adapter.ts';
+export { NoAdapterError, openAdapter } from './adapter.ts';
 export type { OpenAdapter, OpenAdapterOptions } from './adapter.ts';
 export type { AdapterKind } from './advice.ts';
 export { DeviceLostError, openWebGpuDevice } from './device.ts';

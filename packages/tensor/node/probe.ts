@@ -1,4 +1,3 @@
-import { adapterKind } from './adapter.ts';
 import type { OpenAdapterOptions } from './adapter.ts';
 import type { AdapterKind } from './advice.ts';
 import { listAdapters } from './dawn.ts';
@@ -48,11 +47,10 @@ const REPORTED_LIMITS = [
  */
 export async function probeAdapter(options: OpenAdapterOptions = {}): Promise<AdapterReport> {
   const opened = await openWebGpuDevice(options);
-  const { device, adapterInfo, features, name, driver, chosenBy, rejected, advice } = opened;
-  const kind = adapterKind(adapterInfo);
+  const { device, features, name, kind, driver, chosenBy, rejected, advice } = opened;
   try {
     return {
-      ...{ name, kind, driver, chosenBy, rejected },
+      ...{ name, kind, driver, chosenBy, rejected, advice },
       systemAdapters: await listAdapters(),
       subgroupMinSize: opened.subgroupMinSize,
       subgroupMaxSize: opened.subgroupMaxSize,
@@ -60,7 +58,6 @@ export async function probeAdapter(options: OpenAdapterOptions = {}): Promise<Ad
       limits: Object.fromEntries(REPORTED_LIMITS.map((limit) => [limit, device.limits[limit]])),
       speed: await measureSpeed(device, kind === 'hardware'),
       accuracy: await measureAccuracy(device),
-      ...(advice === undefined ? {} : { advice }),
     };
   } finally {
     device.destroy();
