@@ -81,11 +81,6 @@ export class MemoryLedger {
     if (toPool) this.#pooled += size;
   }
 
-  /** Books all pooled blocks as gone. */
-  forgetPooled(): void {
-    this.#pooled = 0;
-  }
-
   report(): MemoryReport {
     const byTag = this.#inUse.toRecord();
     return {

@@ -84,12 +84,6 @@ export class BufferPool {
     return this.#ledger.report();
   }
 
-  /** Returns pooled memory to the driver. Only after all submitted work is done. */
-  trim(): void {
-    for (const { buffer } of this.#free.takeAll()) buffer.destroy();
-    this.#ledger.forgetPooled();
-  }
-
   #create(size: number): GpuStorage {
     const buffer = this.#device.createBuffer({
       size,

@@ -118,27 +118,7 @@ export class WebGpuDevice implements Device {
 
   async read(storage: Storage, byteOffset: number, byteLength: number): Promise<ArrayBuffer> {
     if (byteLength === 0) return new ArrayBuffer(0);
-    const staging = this.#staging.take(byteLength);
-    this.#endPass();
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    this.#encoder.copyBufferToBuffer(
-      (storage as GpuStorage).buffer,
-      byteOffset,
-      staging,
-      0,
-      byteLength,
-    );
-    this.flush();
-    try {
-      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, byteLength));
-    } catch (error) {
-      staging.destroy();
-      throw this.#error ?? error;
-    }
-    const bytes = staging.getMappedRange(0, byteLength).slice(0);
-    staging.unmap();
-    this.#staging.give(staging);
-    if (this.#error) throw this.#error;
+    const bytes = await this.#readBack((storage as GpuStorage).buffer, byteOffset, byteLength);
     await this.#tuner?.runTrials();
     return bytes;
   }
@@ -239,8 +219,12 @@ export class WebGpuDevice implements Device {
       this.#endPass();
       this.#profiler = undefined;
     }
-    this.flush();
-    return this.#wait(profiler.read());
+    if (profiler.isEmpty) return [];
+    const timestamps = profiler.resolve((this.#encoder ??= this.gpu.createCommandEncoder()));
+    const bytes = await this.#readBack(timestamps, 0, timestamps.size);
+    timestamps.destroy();
+    profiler.destroy();
+    return profiler.times(new BigUint64Array(bytes));
   }
 
   memory(): MemoryReport {
@@ -300,6 +284,25 @@ export class WebGpuDevice implements Device {
     this.#pass.setPipeline(pipeline.pipeline);
     this.#pass.setBindGroup(0, bindGroup, offsets);
     this.#pass.dispatchWorkgroups(...workgroups);
+  }
+
+  async #readBack(buffer: GPUBuffer, byteOffset: number, byteLength: number): Promise<ArrayBuffer> {
+    const staging = this.#staging.take(byteLength);
+    this.#endPass();
+    this.#encoder ??= this.gpu.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer(buffer, byteOffset, staging, 0, byteLength);
+    this.flush();
+    try {
+      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, byteLength));
+    } catch (error) {
+      staging.destroy();
+      throw this.#error ?? error;
+    }
+    const bytes = staging.getMappedRange(0, byteLength).slice(0);
+    staging.unmap();
+    this.#staging.give(staging);
+    if (this.#error) throw this.#error;
+    return bytes;
   }
 
   #endPass(): void {

@@ -23,6 +23,10 @@ export class Profiler {
     this.#gpu = gpu;
   }
 
+  get isEmpty(): boolean {
+    return this.#kernels.length === 0;
+  }
+
   /** Where the pass of the next dispatch writes its timestamps. */
   next(kernel: Kernel): GPUComputePassTimestampWrites {
     const at = (2 * this.#kernels.length) % queriesPerSet;
@@ -34,27 +38,28 @@ export class Profiler {
     return { querySet, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 };
   }
 
-  /** The times of all dispatches, in their order. Their commands must have been submitted. */
-  async read(): Promise<DispatchTime[]> {
-    const gpu = this.#gpu;
-    const size = this.#sets.length * queriesPerSet * 8;
-    if (size === 0) return [];
-    const { QUERY_RESOLVE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
-    const resolved = gpu.createBuffer({ size, usage: QUERY_RESOLVE | COPY_SRC });
-    const staging = gpu.createBuffer({ size, usage: COPY_DST | MAP_READ });
-    const encoder = gpu.createCommandEncoder();
+  /** Encodes the copy of all timestamps to a buffer, which it returns: two of 64 bits for each dispatch. */
+  resolve(encoder: GPUCommandEncoder): GPUBuffer {
+    const bytesPerSet = 8 * queriesPerSet;
+    const timestamps = this.#gpu.createBuffer({
+      size: bytesPerSet * this.#sets.length,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    });
     this.#sets.forEach((set, i) =>
-      encoder.resolveQuerySet(set, 0, queriesPerSet, resolved, i * queriesPerSet * 8),
+      encoder.resolveQuerySet(set, 0, queriesPerSet, timestamps, i * bytesPerSet),
     );
-    encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
-    gpu.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
-    const times = new BigUint64Array(staging.getMappedRange());
-    const dispatches = this.#kernels.map((kernel, i) => ({
+    return timestamps;
+  }
+
+  /** The times of all dispatches, in their order. */
+  times(timestamps: BigUint64Array): DispatchTime[] {
+    return this.#kernels.map((kernel, i) => ({
       kernel,
-      nanoseconds: Number(times[2 * i + 1]! - times[2 * i]!),
+      nanoseconds: Number(timestamps[2 * i + 1]! - timestamps[2 * i]!),
     }));
-    for (const used of [resolved, staging, ...this.#sets]) used.destroy();
-    return dispatches;
+  }
+
+  destroy(): void {
+    for (const set of this.#sets) set.destroy();
   }
 }
