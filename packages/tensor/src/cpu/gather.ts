@@ -1,5 +1,5 @@
+import type { IndexedAxis } from '../indexed-axis.ts';
 import type { Tensor } from '../tensor.ts';
-import type { IndexedAxis } from '../webgpu/gather.ts';
 import { fillRow } from './fill.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { copyDense } from './strided-copy.ts';

@@ -6,7 +6,7 @@ import {
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
-import { formatShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
+import { formatShape, sameShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { affineFlowBackwardKernel, affineFlowKernel } from '../webgpu/affine-flow.ts';
 import { map } from './map.ts';
@@ -40,7 +40,7 @@ export const affineFlowOp: Op<NoParams> = {
     const [dz, dlogDet] = gradients;
     if (!dz && !dlogDet) return [null, null];
     const given = (gradient: Tensor | null | undefined, like: Tensor) =>
-      gradient ?? map('0', { like }, { dtype: 'f32' });
+      gradient ?? map('0', { like });
     return apply(affineFlowBackwardOp, [params!, z!, given(dz, z!), given(dlogDet, logDet!)], {});
   },
   sample(random) {
@@ -105,7 +105,7 @@ function eachMoved(
 function checkInputs(op: string, [x, params]: readonly TensorSpec[]): Shape {
   const [batch, tokens, channels] = x!.shape;
   const wanted = [batch, tokens, 2 * (channels ?? 0)];
-  if (x!.shape.length !== 3 || formatShape(params!.shape) !== formatShape(wanted as number[])) {
+  if (x!.shape.length !== 3 || !sameShape(params!.shape, wanted as number[])) {
     throw new ShapeError(
       `${op}: needs x [batch, tokens, channels] and params [batch, tokens, 2·channels], ` +
         `got ${formatShape(x!.shape)} and ${formatShape(params!.shape)}`,

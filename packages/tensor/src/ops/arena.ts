@@ -1,4 +1,4 @@
-import { formatShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
+import { formatShape, sameShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
 
 // Optimiser state of many parameters lies in one flat tensor, an arena: each parameter's part starts at a multiple
 // of four floats, so that kernels can walk it in vec4s. One binding then serves all of them.
@@ -43,7 +43,7 @@ export function checkPairs(
 ): void {
   parameters.forEach(({ shape }, i) => {
     const other = others[i]?.shape;
-    if (!other || formatShape(other) !== formatShape(shape)) {
+    if (!other || !sameShape(other, shape)) {
       throw new ShapeError(
         `${op}: parameter ${i} has shape ${formatShape(shape)}, ` +
           `its ${what} ${other ? formatShape(other) : 'is missing'}`,

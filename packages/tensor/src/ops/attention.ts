@@ -32,7 +32,7 @@ export const attentionOp: Op<AttentionParams> = {
     const [dOutput, dLogSums] = gradients;
     if (!dOutput && !dLogSums) return inputs.map(() => null);
     const operands = { q: inputs[0]!, k: inputs[1]!, v: inputs[2]!, position: inputs[3] };
-    const zero = (like: Tensor) => map('0 * x', { x: like });
+    const zero = (like: Tensor) => map('0', { like });
     const saved = { output, logSums };
     const upstream = {
       dOutput: dOutput ?? zero(output),

@@ -1,34 +1,20 @@
 import { apply1 } from '../apply.ts';
-import { gatherBits as gatherOnCpu } from '../cpu/gather.ts';
-import { scatterAdd as scatterAddOnCpu } from '../cpu/scatter-add.ts';
-import { bitsOf, type DType } from '../dtype.ts';
-import type { Op, TensorSpec } from '../op.ts';
+import type { IndexedAxis } from '../indexed-axis.ts';
+import type { Op } from '../op.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import {
   checkShape,
   formatShape,
   normalizeAxis,
+  sameShape,
   ShapeError,
   sizeOf,
   type Shape,
 } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { gatherBits, type IndexedAxis } from '../webgpu/gather.ts';
-import { scatterAddKernel } from '../webgpu/scatter-add.ts';
+import { checkIndices, gatherKernels, missingValue, scatterAddKernels } from './index-kernels.ts';
 import { sampleArray } from './sample-array.ts';
-
-/** What an index outside of the axis reads by default: NaN, so that it shows; 0 in integer tensors. */
-export function missingValue(dtype: DType): number {
-  return dtype === 'f32' ? NaN : 0;
-}
-
-/** @throws TypeError unless the indices are i32 */
-export function checkIndices(op: string, indices: TensorSpec): void {
-  if (indices.dtype !== 'i32') {
-    throw new TypeError(`${op}: indices are ${indices.dtype}; expected i32`);
-  }
-}
 
 /** Takes positions of one axis by index. */
 export const gatherOp: Op<{ axis: number; missing: number }> = {
@@ -55,18 +41,7 @@ export const gatherOp: Op<{ axis: number; missing: number }> = {
     }
     return [ndarray(shape, data, x!.dtype)];
   },
-  kernels: {
-    cpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
-      const tensors = { source: x!, indices: indices!, result: y! };
-      const bits = bitsOf(missing, x!.dtype);
-      gatherOnCpu(run, indexedAxis(x!.shape, axis, indices!), tensors, bits);
-    },
-    webgpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
-      const bits = bitsOf(missing, x!.dtype);
-      const tensors = { source: x!, indices: indices!, result: y! };
-      gatherBits(run, indexedAxis(x!.shape, axis, indices!), tensors, bits);
-    },
-  },
+  kernels: gatherKernels(indexedAxis),
   vjp({ inputs: [x, indices], params: { axis }, gradients: [gradient] }) {
     return [gradient ? scatterAdd(gradient, indices!, axis, x!.shape[axis]!) : null, null];
   },
@@ -85,7 +60,7 @@ export const scatterAddOp: Op<{ axis: number; length: number }> = {
     checkIndices('scatterAdd', indices!);
     checkShape('scatterAdd', [length]);
     const taken = values!.shape.slice(axis, axis + indices!.shape.length);
-    if (axis < 0 || formatShape(taken) !== formatShape(indices!.shape)) {
+    if (axis < 0 || !sameShape(taken, indices!.shape)) {
       throw new ShapeError(
         `scatterAdd: values ${formatShape(values!.shape)} do not have the axes of indices ` +
           `${formatShape(indices!.shape)} from axis ${axis} on`,
@@ -109,16 +84,7 @@ export const scatterAddOp: Op<{ axis: number; length: number }> = {
     }
     return [ndarray(shape, data, values!.dtype)];
   },
-  kernels: {
-    cpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
-      const tensors = { values: values!, indices: indices!, result: y! };
-      scatterAddOnCpu(run, indexedAxis(y!.shape, axis, indices!), tensors);
-    },
-    webgpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
-      const tensors = { values: values!, indices: indices!, result: y! };
-      scatterAddKernel(run, indexedAxis(y!.shape, axis, indices!), tensors);
-    },
-  },
+  kernels: scatterAddKernels(indexedAxis),
   vjp({ inputs: [, indices], params: { axis }, gradients: [gradient] }) {
     return [gradient ? gather(gradient, indices!, axis, 0) : null, null];
   },

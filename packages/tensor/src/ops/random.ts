@@ -5,7 +5,7 @@ import { gumbelOf, normalsOf, uniformsOf } from '../random/distributions.ts';
 import { philoxWords } from '../random/philox.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
-import { checkShape, formatShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
+import { checkShape, formatShape, sameShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { fillRandom, sampleRows } from '../webgpu/random.ts';
 
@@ -125,7 +125,7 @@ export const randomCategoricalOp: Op<{ call: number }> = {
 
 function inferRandom(op: string, state: TensorSpec, shape: Shape): TensorSpec[] {
   checkShape(op, shape);
-  if (state.dtype !== 'u32' || formatShape(state.shape) !== '[4]') {
+  if (state.dtype !== 'u32' || !sameShape(state.shape, [4])) {
     throw new ShapeError(
       `${op}: the state is ${state.dtype} ${formatShape(state.shape)}, not u32 [4]`,
     );

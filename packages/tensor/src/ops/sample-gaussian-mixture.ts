@@ -2,7 +2,7 @@ import { apply1 } from '../apply.ts';
 import { sampleGaussianMixtureKernel as cpuKernel } from '../cpu/sample-mixture.ts';
 import type { Op } from '../op.ts';
 import { ndarray, ndarrayOf } from '../reference.ts';
-import { formatShape, ShapeError } from '../shape.ts';
+import { formatShape, sameShape, ShapeError } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { sampleGaussianMixtureKernel } from '../webgpu/sample-gaussian-mixture.ts';
 import {
@@ -18,7 +18,7 @@ export const sampleGaussianMixtureOp: Op<MixtureParams> = {
   name: 'sampleGaussianMixture',
   infer([head, uniforms, normals], params) {
     checkMixture('sampleGaussianMixture', normals!.shape, head!.shape, params);
-    if (formatShape(uniforms!.shape) !== formatShape(normals!.shape.slice(0, 2))) {
+    if (!sameShape(uniforms!.shape, normals!.shape.slice(0, 2))) {
       throw new ShapeError(
         `sampleGaussianMixture: normals ${formatShape(normals!.shape)} need uniforms of the same ` +
           `[groups, n], got ${formatShape(uniforms!.shape)}`,

@@ -1,8 +1,6 @@
 import { apply1 } from '../apply.ts';
 import { coordinatesOf, indexOf } from '../coordinates.ts';
-import { gatherBits as gatherOnCpu } from '../cpu/gather.ts';
-import { scatterAdd as scatterAddOnCpu } from '../cpu/scatter-add.ts';
-import { bitsOf } from '../dtype.ts';
+import type { IndexedAxis } from '../indexed-axis.ts';
 import type { Op } from '../op.ts';
 import { ndarray, ndarrayOf, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
@@ -10,14 +8,13 @@ import {
   checkShape,
   formatShape,
   normalizeAxis,
+  sameShape,
   ShapeError,
   sizeOf,
   type Shape,
 } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { gatherBits, type IndexedAxis } from '../webgpu/gather.ts';
-import { scatterAddKernel } from '../webgpu/scatter-add.ts';
-import { checkIndices, missingValue } from './gather.ts';
+import { checkIndices, gatherKernels, missingValue, scatterAddKernels } from './index-kernels.ts';
 import { sampleArray } from './sample-array.ts';
 
 /** One index for each element of the result. */
@@ -28,7 +25,7 @@ export const takeAlongAxisOp: Op<{ axis: number; missing: number }> = {
     checkIndices('takeAlongAxis', indices!);
     normalizeAxis('takeAlongAxis', axis, x!.shape.length);
     const fits = withLength(indices!.shape, axis, x!.shape[axis]!);
-    if (formatShape(fits) !== formatShape(x!.shape)) {
+    if (!sameShape(fits, x!.shape)) {
       throw new ShapeError(
         `takeAlongAxis: indices ${formatShape(indices!.shape)} and x ${formatShape(x!.shape)} ` +
           `must have equal lengths on all axes but ${axis}`,
@@ -45,18 +42,7 @@ export const takeAlongAxisOp: Op<{ axis: number; missing: number }> = {
     };
     return [ndarrayOf(indices!.shape, value, x!.dtype)];
   },
-  kernels: {
-    cpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
-      const tensors = { source: x!, indices: indices!, result: y! };
-      const bits = bitsOf(missing, x!.dtype);
-      gatherOnCpu(run, indexedAxis(x!.shape, axis, indices!), tensors, bits);
-    },
-    webgpu(run, { inputs: [x, indices], outputs: [y], params: { axis, missing } }) {
-      const bits = bitsOf(missing, x!.dtype);
-      const tensors = { source: x!, indices: indices!, result: y! };
-      gatherBits(run, indexedAxis(x!.shape, axis, indices!), tensors, bits);
-    },
-  },
+  kernels: gatherKernels(indexedAxis),
   vjp({ inputs: [x, indices], params: { axis }, gradients: [gradient] }) {
     if (!gradient) return [null, null];
     return [scatterAddAlongAxis(gradient, indices!, axis, x!.shape[axis]!), null];
@@ -76,7 +62,7 @@ export const scatterAddAlongAxisOp: Op<{ axis: number; length: number }> = {
     checkIndices('scatterAddAlongAxis', indices!);
     checkShape('scatterAddAlongAxis', [length]);
     normalizeAxis('scatterAddAlongAxis', axis, values!.shape.length);
-    if (formatShape(values!.shape) !== formatShape(indices!.shape)) {
+    if (!sameShape(values!.shape, indices!.shape)) {
       throw new ShapeError(
         `scatterAddAlongAxis: values ${formatShape(values!.shape)} and indices ` +
           `${formatShape(indices!.shape)} must have equal shapes`,
@@ -95,16 +81,7 @@ export const scatterAddAlongAxisOp: Op<{ axis: number; length: number }> = {
     });
     return [ndarray(shape, data, values!.dtype)];
   },
-  kernels: {
-    cpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
-      const tensors = { values: values!, indices: indices!, result: y! };
-      scatterAddOnCpu(run, indexedAxis(y!.shape, axis, indices!), tensors);
-    },
-    webgpu(run, { inputs: [values, indices], outputs: [y], params: { axis } }) {
-      const tensors = { values: values!, indices: indices!, result: y! };
-      scatterAddKernel(run, indexedAxis(y!.shape, axis, indices!), tensors);
-    },
-  },
+  kernels: scatterAddKernels(indexedAxis),
   vjp({ inputs: [, indices], params: { axis }, gradients: [gradient] }) {
     return [gradient ? takeAlongAxis(gradient, indices!, axis, 0) : null, null];
   },

@@ -1,17 +1,8 @@
+import type { IndexedAxis } from '../indexed-axis.ts';
 import type { Tensor } from '../tensor.ts';
 import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
 
 const workgroupSize = 64;
-
-/** An array seen as [outer, length, inner], of which `count` positions on the middle axis are named by indices. */
-export interface IndexedAxis {
-  readonly outer: number;
-  readonly length: number;
-  readonly inner: number;
-  readonly count: number;
-  /** One index per element of [outer, count, inner]; otherwise one per position in [count]. */
-  readonly perElement: boolean;
-}
 
 /** result[o, j, i] = source[o, index, i], or `missing` bits where the index is outside of the axis. */
 export function gatherBits(

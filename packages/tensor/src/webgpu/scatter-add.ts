@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts';
+import type { IndexedAxis } from '../indexed-axis.ts';
 import type { Tensor } from '../tensor.ts';
-import type { IndexedAxis } from './gather.ts';
 import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
 
 const workgroupSize = 64;

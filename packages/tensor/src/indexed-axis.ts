@@ -1,0 +1,9 @@
+/** An array seen as [outer, length, inner], of which `count` positions on the middle axis are named by indices. */
+export interface IndexedAxis {
+  readonly outer: number;
+  readonly length: number;
+  readonly inner: number;
+  readonly count: number;
+  /** One index per element of [outer, count, inner]; otherwise one per position in [count]. */
+  readonly perElement: boolean;
+}
