@@ -10,7 +10,7 @@ import {
   TapeError,
   valueAndGrad,
 } from '@farmer/autograd';
-import { map, mean, reshape, scope, sum, tensor, type Tensor } from '@farmer/tensor';
+import { map, matmul, mean, reshape, scope, sum, tensor, zeros, type Tensor } from '@farmer/tensor';
 import { uniformSource } from '../support/conformance.ts';
 import { describeOnDevices } from '../support/devices.ts';
 
@@ -183,6 +183,21 @@ describeOnDevices('autograd', (device) => {
     expect((await gradCheck(wrong, [w], { random })).worst).toBeGreaterThan(0.05);
   });
 
+  test('a product over no elements is 0, and so are its gradients', async () => {
+    const [a, b, bias] = [zeros([2, 0]), zeros([0, 3]), tensor([1, 2, 3])];
+    expect(await values(matmul(a, b))).toEqual([0, 0, 0, 0, 0, 0]);
+    for (const [epilogue, expected] of [
+      ['acc + bias', [1, 2, 3, 1, 2, 3]],
+      ['square(acc - bias)', [1, 4, 9, 1, 4, 9]],
+    ] as const) {
+      const product = () => matmul(a, b, { epilogue, inputs: { bias } });
+      expect(await values(product())).toEqual(expected);
+      const { gradients } = valueAndGrad(() => sum(product()), [a, bias]);
+      expect(gradients[0]!.shape).toEqual([2, 0]);
+      close(await values(gradients[1]!), epilogue === 'acc + bias' ? [2, 2, 2] : [4, 8, 12]);
+    }
+  });
+
   describe('errors', () => {
     test('a second backward', () => {
       scope(() => {
@@ -201,6 +216,14 @@ describeOnDevices('autograd', (device) => {
       const [second] = tape.backward(loss, [w]);
       loss.dispose();
       expect(await values(second!)).toEqual(await values(first!));
+    });
+
+    test('a body without a loss', () => {
+      for (const body of [() => 3, () => undefined, () => ({ loss: 3 })]) {
+        expect(() => valueAndGrad(body as unknown as () => Tensor, [w])).toThrow(
+          'the body must return the loss, a tensor, or { loss, … }',
+        );
+      }
     });
 
     test('a loss that is not a scalar, or that nothing led to', () => {

@@ -144,6 +144,13 @@ for (const name of testDevices) {
     test('shapes that do not fit are refused with the op and the shapes', () => {
       const x = counting(2, 6);
       expect(() => permute(x, [0, 0])).toThrow(/permute: axes \[0, 0\].*\[2, 6\]/);
+      expect(() => reshape(x, [-1, -1])).toThrow(/reshape: \[-1, -1\] leaves more than one/);
+      expect(() => reshape(x, [-1, 5])).toThrow(/reshape: .*\[-1, 5\].* 12 elements of \[2, 6\]/);
+      expect(() => reshape(zeros([0, 3]), [0, -1])).toThrow(/reshape: .* 0 elements of \[0, 3\]/);
+      expect(() => tensor([[1, 2]] as unknown as number[])).toThrow(/tensor: .*got a list/);
+      expect(() => tensor([1], [1], 'f16' as 'f32')).toThrow(
+        /unknown dtype "f16": there are f32, i32/,
+      );
       expect(() => transpose(counting(3))).toThrow(/transpose: shape \[3\]/);
       expect(() => slice(x, { axis: 1, start: 4, end: 7 })).toThrow(/slice: .*\[2, 7\].*\[2, 6\]/);
       expect(() => split(x, 4, 1)).toThrow(/split: sizes/);

@@ -200,11 +200,34 @@ describeOnDevices('optimisers', (device) => {
     expect(await optimiser.stateDict()).toEqual(state);
   });
 
-  test('refuses steps counted from 0, no parameters, a clip of 0', () => {
+  test('refuses steps counted from 0, no parameters, a clip of 0, and rates out of range', () => {
     const parameters = onDevice(draw(8));
+    for (const betas of [
+      [0.9, 1],
+      [-0.1, 0.9],
+      [NaN, 0.9],
+    ] as [number, number][]) {
+      expect(() => new AdamW(parameters, { betas })).toThrow('are not in [0, 1)');
+    }
+    expect(() => new Sgd(parameters, { momentum: 1 })).toThrow('momentum 1 is not in [0, 1)');
+    for (const optimiser of [new AdamW(parameters), new Sgd(parameters)]) {
+      for (const rate of [NaN, -1, Infinity]) {
+        expect(() => optimiser.setStep(rate, 1)).toThrow(`learning rate ${rate}`);
+      }
+    }
     expect(() => new AdamW(parameters).setStep(0.1, 0)).toThrow('step 0 is not counted from 1');
     expect(() => new AdamW(new Map())).toThrow('needs at least one parameter');
     expect(() => new AdamW(parameters, { clipNorm: 0 })).toThrow('clipNorm 0');
+  });
+
+  test('changes nothing before the first setStep, nor with gradients left out', async () => {
+    const parameters = onDevice(draw(8));
+    const gradients = [...onDevice(draw(9)).values()];
+    const optimiser = new AdamW(parameters);
+    expect(() => optimiser.update(gradients)).toThrow('call setStep(learningRate, step) first');
+    optimiser.setStep(0.1, 1);
+    expect(() => optimiser.update(gradients.slice(1))).toThrow('3 gradients for 4 parameters');
+    await expectValues(parameters, draw(8));
   });
 
   test('Ema follows its formula, swaps in and out, and loads into itself', async () => {

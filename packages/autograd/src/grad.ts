@@ -1,10 +1,11 @@
-import { map, scope, withRecorder, type Tensor } from '@farmer/tensor';
-import { Tape } from './tape.ts';
+import { map, scope, Tensor, withRecorder } from '@farmer/tensor';
+import { Tape, TapeError } from './tape.ts';
 
 /**
  * Computes a loss and its gradients.
  * @param body returns the scalar loss, or an object with `loss` and other values to keep
  * @param wrt tensors to differentiate by
+ * @throws TapeError when the loss is no scalar, or depends on none of `wrt`
  * @returns what `body` returned, and one gradient per tensor of `wrt` with its shape
  */
 export function valueAndGrad<T extends Tensor | { loss: Tensor }>(
@@ -15,12 +16,18 @@ export function valueAndGrad<T extends Tensor | { loss: Tensor }>(
     const tape = new Tape(wrt);
     try {
       const value = tape.run(() => scope(body));
-      const gradients = tape.backward('loss' in value ? value.loss : value, wrt);
+      const gradients = tape.backward(lossOf(value), wrt);
       return { value, gradients };
     } finally {
       tape.free();
     }
   });
+}
+
+function lossOf(value: Tensor | { loss: Tensor }): Tensor {
+  const loss = typeof value === 'object' && value && 'loss' in value ? value.loss : value;
+  if (loss instanceof Tensor) return loss;
+  throw new TapeError('valueAndGrad: the body must return the loss, a tensor, or { loss, … }');
 }
 
 /** The gradient of `f` at `x`: `grad(f)(x)` has the shape of `x`. */

@@ -85,14 +85,15 @@ export class CapturedTraining {
 
   /** Compiles the kernels of a step before the first one; see `Device.precompile`. */
   async precompile(onProgress?: CompileProgress): Promise<void> {
-    if (!this.#graph) await defaultDevice().precompile(() => this.#computeStep(), onProgress);
+    if (this.#graph) return;
+    this.#setStep();
+    await defaultDevice().precompile(() => this.#computeStep(), onProgress);
   }
 
   /** Runs one optimisation step; the device may still be at work when it returns. */
   advance(): void {
-    const step = this.#step;
-    this.#task.prepare(step);
-    this.optimizer.setStep(this.#schedule(step), step + 1);
+    this.#task.prepare(this.#step);
+    this.#setStep();
     if (this.#graph) this.#graph.replay();
     else this.#graph = defaultDevice().capture(() => this.#computeStep());
     defaultDevice().flush();
@@ -121,6 +122,10 @@ export class CapturedTraining {
     this.#graph?.dispose();
     this.#totals.dispose();
     this.optimizer.dispose();
+  }
+
+  #setStep(): void {
+    this.optimizer.setStep(this.#schedule(this.#step), this.#step + 1);
   }
 
   #computeStep(): void {

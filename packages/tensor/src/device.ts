@@ -78,7 +78,9 @@ let current: Device | undefined;
 /** The device on which new tensors are made. @throws if none was set */
 export function defaultDevice(): Device {
   if (!current)
-    throw new Error('no device is set: call setDefaultDevice(await openDevice()) first');
+    throw new Error(
+      'no device is set: call `await openDevice()` first, or setDefaultDevice(device)',
+    );
   return current;
 }
 

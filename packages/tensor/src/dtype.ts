@@ -8,6 +8,13 @@ export const bytesPerElement = 4;
 
 const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
 
+/** @throws TypeError for a name from plain JavaScript that is none of the three */
+export function checkDType(dtype: string): void {
+  if (!Object.hasOwn(arrays, dtype)) {
+    throw new TypeError(`unknown dtype "${dtype}": there are ${Object.keys(arrays).join(', ')}`);
+  }
+}
+
 /** A typed array of the dtype over the bytes of `buffer`. */
 export function viewAs(dtype: DType, buffer: ArrayBuffer): TypedArray {
   return new arrays[dtype](buffer);

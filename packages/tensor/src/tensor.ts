@@ -1,5 +1,12 @@
 import { defaultDevice, type Device, type Storage } from './device.ts';
-import { bytesPerElement, toTypedArray, viewAs, type DType, type TypedArray } from './dtype.ts';
+import {
+  bytesPerElement,
+  checkDType,
+  toTypedArray,
+  viewAs,
+  type DType,
+  type TypedArray,
+} from './dtype.ts';
 import { keepInScope, tensorBrand } from './scope.ts';
 import { checkShape, formatShape, ShapeError, sizeOf, type Shape } from './shape.ts';
 
@@ -147,12 +154,15 @@ function matches(dtype: DType, view: ArrayBufferView): boolean {
 /** A tensor whose values are not yet written. */
 export function empty(shape: Shape, dtype: DType = 'f32', device = defaultDevice()): Tensor {
   checkShape('empty', shape);
+  checkDType(dtype);
   return new Tensor(shape, dtype, new SharedStorage(device, sizeOf(shape) * bytesPerElement));
 }
 
 /**
  * A tensor with the given values in row-major order.
+ * @param values numbers, in one flat list: f32 rounds them, integers truncate
  * @param shape defaults to one axis with all values
+ * @throws ShapeError when the values do not fill the shape, TypeError when they are no numbers
  */
 export function tensor(
   values: ArrayLike<number>,
@@ -161,6 +171,11 @@ export function tensor(
   device = defaultDevice(),
 ): Tensor {
   checkShape('tensor', shape);
+  if (values.length > 0 && typeof values[0] !== 'number') {
+    throw new TypeError(
+      `tensor: values are numbers in one flat list, with the shape beside them; got ${Array.isArray(values[0]) ? 'a list' : typeof values[0]} as the first`,
+    );
+  }
   if (values.length !== sizeOf(shape)) {
     throw new ShapeError(`tensor: ${values.length} values do not fill shape ${formatShape(shape)}`);
   }

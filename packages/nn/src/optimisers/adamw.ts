@@ -21,15 +21,19 @@ export class AdamW extends Optimiser {
     parameters: ReadonlyMap<string, Tensor>,
     options: AdamOptions & OptimiserOptions = {},
   ) {
+    const { betas = [0.9, 0.95] } = options;
+    if (!betas.every((beta) => beta >= 0 && beta < 1)) {
+      throw new RangeError(`AdamW: betas ${betas.join(', ')} are not in [0, 1)`);
+    }
     super(parameters, ['firstMoment', 'secondMoment'], options);
-    this.#betas = options.betas ?? [0.9, 0.95];
+    this.#betas = betas;
     this.#epsilon = options.epsilon ?? 1e-8;
   }
 
   override setStep(learningRate: number, step: number): void {
     if (!(step >= 1)) throw new RangeError(`AdamW: step ${step} is not counted from 1`);
     const [beta1, beta2] = this.#betas;
-    this.scalars.write([learningRate, 1 - beta1 ** step, 1 - beta2 ** step, 0]);
+    this.writeScalars(learningRate, 1 - beta1 ** step, 1 - beta2 ** step);
   }
 
   protected override apply(part: UpdatePart, clip: Tensor): void {

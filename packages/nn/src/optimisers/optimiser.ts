@@ -4,6 +4,7 @@ import {
   map,
   persist,
   scope,
+  ShapeError,
   slice,
   zeros,
   type Tensor,
@@ -41,6 +42,7 @@ export interface UpdatePart {
  * so that a captured `update` can be replayed.
  */
 export abstract class Optimiser {
+  #isStepSet = false;
   /** [4], rewritten before each step. */
   protected readonly scalars: Tensor;
   readonly #parameters: readonly Tensor[];
@@ -67,8 +69,18 @@ export abstract class Optimiser {
   /**
    * Sets what the next `update` uses, from the host.
    * @param step counted from 1
+   * @throws RangeError for a learning rate that is negative or not finite
    */
   abstract setStep(learningRate: number, step: number): void;
+
+  /** Writes the learning rate and what else a step uses. */
+  protected writeScalars(learningRate: number, ...others: readonly [number, number]): void {
+    if (!(learningRate >= 0 && learningRate < Infinity)) {
+      throw new RangeError(`learning rate ${learningRate} is not a number from 0 up`);
+    }
+    this.scalars.write([learningRate, ...others, 0]);
+    this.#isStepSet = true;
+  }
 
   /** @param clip [2], from `clipScale` */
   protected abstract apply(part: UpdatePart, clip: Tensor): void;
@@ -77,8 +89,15 @@ export abstract class Optimiser {
    * One step. Leaves everything as it is when the gradients' norm, or the loss if given, is not finite.
    * @param gradients one for each parameter
    * @param loss one element
+   * @throws Error before the first `setStep`, ShapeError when a gradient does not fit its parameter
    */
   update(gradients: readonly Tensor[], loss?: Tensor): UpdateReport {
+    if (!this.#isStepSet) throw new Error('update: call setStep(learningRate, step) first');
+    if (gradients.length !== this.#parameters.length) {
+      throw new ShapeError(
+        `update: got ${gradients.length} gradients for ${this.#parameters.length} parameters`,
+      );
+    }
     return scope(() => {
       const norm = globalNorm(gradients);
       let clip = clipScale(norm, this.#clipNorm);

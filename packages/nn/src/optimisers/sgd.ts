@@ -12,12 +12,15 @@ export class Sgd extends Optimiser {
 
   constructor(parameters: ReadonlyMap<string, Tensor>, options: SgdOptions = {}) {
     const { momentum = 0 } = options;
+    if (!(momentum >= 0 && momentum < 1)) {
+      throw new RangeError(`Sgd: momentum ${momentum} is not in [0, 1)`);
+    }
     super(parameters, momentum === 0 ? [] : ['velocity'], options);
     this.#momentum = momentum;
   }
 
   override setStep(learningRate: number): void {
-    this.scalars.write([learningRate, 0, 0, 0]);
+    this.writeScalars(learningRate, 0, 0);
   }
 
   protected override apply(part: UpdatePart, clip: Tensor): void {

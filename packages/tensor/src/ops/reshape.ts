@@ -33,7 +33,15 @@ export const reshapeOp: Op<{ shape: Shape }> = {
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const unknown = shape.indexOf(-1);
   if (unknown < 0) return apply1(reshapeOp, [x], { shape });
+  if (shape.indexOf(-1, unknown + 1) >= 0) {
+    throw new ShapeError(`reshape: ${formatShape(shape)} leaves more than one length open`);
+  }
   const known = shape.reduce((size, length, axis) => (axis === unknown ? size : size * length), 1);
+  if (known === 0 || x.size % known !== 0) {
+    throw new ShapeError(
+      `reshape: no length in place of -1 makes ${formatShape(shape)} hold the ${x.size} elements of ${formatShape(x.shape)}`,
+    );
+  }
   const resolved = shape.map((length, axis) => (axis === unknown ? x.size / known : length));
   return apply1(reshapeOp, [x], { shape: resolved });
 }

@@ -3,6 +3,7 @@ import type { MatmulParams } from '../../ops/matmul.ts';
 import { sameShape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import { matmulProblems } from '../../webgpu/matmul/problem.ts';
+import { fillBits } from '../fill.ts';
 import { pointerOf, type CpuKernel, type CpuKernelRun } from '../kernel.ts';
 import { depthSplits, planMatmul, type MatmulProblem, type MatrixLayout } from './plan.ts';
 import { reduceMiddleAxis } from '../reduce.ts';
@@ -13,6 +14,13 @@ export const runMatmul: CpuKernel<MatmulParams> = (run, { inputs, outputs, param
   const [a, b] = inputs as [Tensor, Tensor];
   const output = outputs[0]!;
   const { transposeA, transposeB } = params;
+  const isPlain = params.epilogue.kind === 'input' && params.epilogue.name === 'acc';
+  if (a.size === 0) {
+    // Sums of no products, which the kernels do not expect.
+    fillBits(run, output, 0);
+    if (!isPlain) applyEpilogue(run, inputs, output, params);
+    return;
+  }
   const added = addedOperand(inputs, output, params);
   for (const problem of matmulProblems(a.shape, b.shape, transposeA, transposeB)) {
     const { m, n, k, batches, inner, firstRow } = problem;
@@ -43,7 +51,6 @@ export const runMatmul: CpuKernel<MatmulParams> = (run, { inputs, outputs, param
         added && (isRow(added) ? { pointer: pointerOf(added), rowStride: 0 } : result(added)),
     });
   }
-  const isPlain = params.epilogue.kind === 'input' && params.epilogue.name === 'acc';
   if (!isPlain && !added) applyEpilogue(run, inputs, output, params);
 };
 
