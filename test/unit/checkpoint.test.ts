@@ -80,7 +80,7 @@ describe('a checkpoint', () => {
       [withMetadata({ run: '{}' }), 'run: data'],
       [withModel({ patch: -4 }), 'model.patch is -4'],
       [withModel({ pach: 4 }), 'unknown key "model.pach"; did you mean "model.patch"?'],
-      [withModel({ ar: { layers: 2, width: 1e6, heads: 4 } }), 'more than'],
+      [withModel({ ar: { layers: 2, width: 65536, heads: 4 } }), 'more than'],
       [encodeSafetensors({ ...state, other: state['model.ar.position']! }, metadata), '"other"'],
     ];
     for (const [bytes, message] of cases) {
