@@ -131,6 +131,14 @@ describe('an ablation', () => {
   });
 });
 
+it('claims no folder when it lacks a classifier', async () => {
+  const args = ['--data', at('images'), '--steps', '5', '--run', at('claimed'), '--out', at('out')];
+  const { code, stderr } = await runCli('ablation', ...args);
+  expect(code).toBe(1);
+  expect(stderr).toContain('no classifier comes with the project for');
+  expect([existsSync(at('claimed')), existsSync(at('out'))]).toEqual([false, false]);
+});
+
 it('names an unknown row', async () => {
   const { code, stderr } = await runCli('ablation', '--rows', 'full,jett');
   expect(code).toBe(1);

@@ -3,8 +3,8 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, test } from 'vitest';
-import { formatDoctor, probeAdapter } from '@farmer/tensor/node';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { formatDoctor, openDevice, probeAdapter } from '@farmer/tensor/node';
 import { testAdapters } from '../support/devices.ts';
 
 const script = fileURLToPath(new URL('support/square-on-adapter.ts', import.meta.url));
@@ -89,6 +89,28 @@ describe('a chosen adapter computes', () => {
     const result = await squaresOn(undefined);
     const expected = hasLavapipe ? ['hardware', 'lavapipe'] : ['hardware', 'swiftshader'];
     expect(expected).toContain(result.kind);
+  });
+});
+
+describe('openDevice', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  test('opens an adapter that is named, whatever the environment and "auto" say', async () => {
+    const adapter = 'nothing-like-it';
+    vi.stubEnv('FARMER_DEVICE', 'cpu');
+    await expect(openDevice({ adapter })).rejects.toThrow(adapter);
+    await expect(openDevice({ adapter, device: 'auto' })).rejects.toThrow(adapter);
+    await expect(openDevice({ adapter, device: 'cpu' })).rejects.toThrow('give one of the two');
+    vi.stubEnv('FARMER_ADAPTER', adapter);
+    (await openDevice()).destroy();
+    vi.stubEnv('FARMER_DEVICE', '');
+    await expect(openDevice()).rejects.toThrow(adapter);
+  });
+
+  test('says which number of threads it cannot start', async () => {
+    await expect(openDevice({ device: 'cpu', threads: 257 })).rejects.toThrow('got 257');
+    vi.stubEnv('FARMER_THREADS', 'many');
+    await expect(openDevice({ device: 'cpu' })).rejects.toThrow('got FARMER_THREADS=many');
   });
 });
 

@@ -77,7 +77,7 @@ function openCpu(threads?: number): Device {
   const count = threads ?? Number(process.env.FARMER_THREADS || defaultThreads());
   if (!Number.isInteger(count) || count < 1 || count > MAX_THREADS) {
     throw new Error(
-      `the CPU device needs a whole number of threads from 1 to ${MAX_THREADS}, got ${count}`,
+      `the CPU device needs a whole number of threads from 1 to ${MAX_THREADS}, got ${threads ?? `FARMER_THREADS=${process.env.FARMER_THREADS}`}`,
     );
   }
   enableRelaxedSimd();

@@ -82,13 +82,14 @@ async function ablate(options: AblationOptions): Promise<void> {
   const names = parseRows(options.rows);
   const path = options.run ?? join('runs', `ablation-${options.preset}-${basename(data)}`);
   const { run: base, dataset } = await resolveRun(options);
+  const classifier = resolveClassifier(options.classifier, data);
   await checkWritable(join(options.out, 'README.md'));
   await claimFolder(path, { data, trainImages: base.trainImages, budget, config: base.config });
   const planned = planRows(names, base.config, budget);
   const runs = planRuns(planned, base, seeds, path);
   printPlan(output, path, planned, runs.length);
   await withDevice(options, output, async (device) => {
-    const yardstick = await prepareYardstick(options, dataset, output);
+    const yardstick = await prepareYardstick(options, classifier, dataset, output);
     const content = {
       ...{ path: options.out, planned, command: commandLine(options) },
       description: describe(base, dataset, budget, yardstick, device),
@@ -122,11 +123,11 @@ function printPlan(
 
 async function prepareYardstick(
   options: AblationOptions,
+  path: string,
   dataset: ImageDataset,
   output: Output,
 ): Promise<Yardstick> {
   const { data, testImages, draws, samples } = options;
-  const path = resolveClassifier(options.classifier, data);
   const { classifier } = await readClassifier(path);
   checkFit(classifier, dataset, path);
   const whole = await loadSplit(data, 'test', dataset);
