@@ -37,10 +37,17 @@ function make(
 ): Kernel {
   const { transposeB, aligned, alignedA } = source;
   const a = loadsOfA(source, lanes, rows);
-  const multiplyAdd = (r: number, q: number) => `{
+  // Component by component, which a vec4 formula would do as well: SwiftShader's compiler, which sees four registers where
+  // WGSL has a vec4, keeps a running sum in one, and spills every product of whole vec4s.
+  const multiplyAdd = (r: number, q: number) => {
+    const sum = `acc${r * quads + q}`;
+    const component = (c: string) =>
+      `${sum}.${c} + x.x * b0.${c} + x.y * b1.${c} + x.z * b2.${c} + x.w * b3.${c}`;
+    return `{
       let x = ${a.row(r)};
-      acc${r * quads + q} += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+      ${sum} = vec4f(${['x', 'y', 'z', 'w'].map(component).join(', ')});
     }`;
+  };
   return matmulKernel({
     name,
     source,
