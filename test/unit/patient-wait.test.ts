@@ -25,6 +25,13 @@ test('patientWait lets the event loop turn seldom, plain waiting without a pause
   expect(patient).toBeLessThan(plain / 4);
 });
 
+test('waits one after another pause no more often than one', async () => {
+  const first = await turnsDuring(patientWait(sleep(100)));
+  for (let i = 0; i < 200; i++) await patientWait(Promise.resolve());
+  const last = await turnsDuring(patientWait(sleep(100)));
+  expect(last).toBeGreaterThan(first / 4);
+});
+
 test('waits may overlap, and the loop is free after the last', async () => {
   const first = patientWait(sleep(20));
   await patientWait(sleep(60));

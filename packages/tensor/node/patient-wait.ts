@@ -8,6 +8,8 @@ const longest = 1;
 const never = new Int32Array(new SharedArrayBuffer(4));
 let waiting = 0;
 let since = 0;
+/** Whether `pause` will run in the next turn of the event loop: a wait may begin before it has seen the last one end. */
+let scheduled = false;
 
 /**
  * Awaits a promise of WebGPU, and meanwhile lets the main thread sleep between Dawn's polls. Dawn's Node binding polls
@@ -16,7 +18,8 @@ let since = 0;
  */
 export async function patientWait<T>(promise: Promise<T>): Promise<T> {
   since = performance.now();
-  if (waiting++ === 0) setImmediate(pause);
+  waiting++;
+  schedule();
   try {
     return await promise;
   } finally {
@@ -26,8 +29,14 @@ export async function patientWait<T>(promise: Promise<T>): Promise<T> {
 
 /** Runs once a turn of the event loop, as Dawn's poll does. */
 function pause(): void {
+  scheduled = false;
   if (waiting === 0) return;
   const waited = performance.now() - since;
   if (waited > impatient) Atomics.wait(never, 0, 0, Math.min(longest, part * waited));
-  setImmediate(pause);
+  schedule();
+}
+
+function schedule(): void {
+  if (!scheduled) setImmediate(pause);
+  scheduled = true;
 }
