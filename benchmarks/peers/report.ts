@@ -88,9 +88,10 @@ function row({ workload, timings, failures }: Measurement, report: Report): stri
   const least = Math.min(...libraries.map(({ ratio }) => ratio[1]));
   const goal = workload.goal?.[report.kind];
   const byProcessor = Math.min(...libraries.map(({ processor }) => processor)) / first.processor;
+  const nearest = libraries.length > 0 ? `${least.toFixed(2)} [${byProcessor.toFixed(2)}]` : '—';
   const verdict = goal === undefined ? '' : `${goal} ${least >= goal ? 'met' : 'missed'}`;
   const rate = rateOf(first, workload);
-  return `| ${workload.name} | ${time(first)}${rate} | ${cells.join(' | ')} | ${least.toFixed(2)} [${byProcessor.toFixed(2)}] | ${verdict} |`;
+  return `| ${workload.name} | ${time(first)}${rate} | ${cells.join(' | ')} | ${nearest} | ${verdict} |`;
 }
 
 const time = ({ median, processor }: Timing): string =>
