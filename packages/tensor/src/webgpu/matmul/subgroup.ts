@@ -37,8 +37,8 @@ function make(
 ): Kernel {
   const { transposeB, aligned, alignedA } = source;
   const a = loadsOfA(source, lanes, rows);
-  // Component by component, which a vec4 formula would do as well: SwiftShader's compiler, which sees four registers where
-  // WGSL has a vec4, keeps a running sum in one, and spills every product of whole vec4s.
+  // Not `acc += x.x * b0 + …` in vec4s, which says the same: SwiftShader's compiler has four registers for a vec4, so that
+  // it spills each product, while the running sum of one component stays in a register.
   const multiplyAdd = (r: number, q: number) => {
     const sum = `acc${r * quads + q}`;
     const component = (c: string) =>
