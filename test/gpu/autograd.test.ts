@@ -10,7 +10,18 @@ import {
   TapeError,
   valueAndGrad,
 } from '@farmer/autograd';
-import { map, matmul, mean, reshape, scope, sum, tensor, zeros, type Tensor } from '@farmer/tensor';
+import {
+  layerNorm,
+  map,
+  matmul,
+  mean,
+  reshape,
+  scope,
+  sum,
+  tensor,
+  zeros,
+  type Tensor,
+} from '@farmer/tensor';
 import { uniformSource } from '../support/conformance.ts';
 import { describeOnDevices } from '../support/devices.ts';
 
@@ -59,6 +70,35 @@ describeOnDevices('autograd', (device) => {
       await values(gradient),
       [0.3, -0.2, 0.7].map((v) => 3 * v * v + 2 * v),
     );
+  });
+
+  test('products and norms of one value: its gradient is the sum of theirs, added by their own kernels', async () => {
+    const [a, b] = [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor([2, -1, 0.5], [3, 1])];
+    const [scale, shift] = [tensor([1, 2, 3], [3]), zeros([3])];
+    const terms = [
+      () => sum(map('y * y', { y: matmul(x, a) })),
+      () => sum(map('y * y', { y: matmul(x, b) })),
+      () => sum(map('y * y', { y: layerNorm(x, scale, shift) })),
+      // Both factors are x.
+      () => sum(map('y * y', { y: matmul(x, x, { transposeB: true }) })),
+    ];
+    const gradientOf = (body: () => Tensor) => valueAndGrad(body, [x]).gradients[0]!;
+    const add = (terms: (() => Tensor)[]) =>
+      scope(() => terms.map((term) => term()).reduce((a, b) => map('a + b', { a, b })));
+    const apart = await Promise.all(terms.map((term) => values(gradientOf(term))));
+    const sums = apart[0]!.map((_, i) => apart.reduce((total, own) => total + own[i]!, 0));
+    close(await values(gradientOf(() => add(terms))), sums, 3);
+
+    // As many commands as for the gradients of two values.
+    const other = map('x + 1', { x });
+    const commands = (second: Tensor) => {
+      const loss = () => add([x, second].map((v) => () => sum(matmul(v, a))));
+      const graph = device().capture(() => scope(() => void valueAndGrad(loss, [x, second])));
+      const { commandCount } = graph;
+      graph.dispose();
+      return commandCount;
+    };
+    expect(commands(x)).toBe(commands(other));
   });
 
   test('gradients of intermediate values', async () => {

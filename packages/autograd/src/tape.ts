@@ -125,7 +125,8 @@ export class Tape implements Recorder {
     const flows = new Set(flowsThrough({ op, inputs }));
     const needed = inputs.map((input, i) => flows.has(i) && this.tracks(input));
     scope(() => {
-      const results = op.vjp!({ inputs, outputs, params, gradients: incoming, needed });
+      const takeSum = (i: number) => gradients.take(inputs[i]!.id);
+      const results = op.vjp!({ inputs, outputs, params, gradients: incoming, needed, takeSum });
       results.forEach(
         (gradient, i) => gradient && needed[i] && gradients.add(inputs[i]!, gradient),
       );
@@ -155,6 +156,14 @@ class Gradients {
     const total = sofar ? map('a + b', { a: sofar, b: gradient }) : gradient;
     this.#byId.set(x.id, total.retain());
     sofar?.release();
+  }
+
+  /** Forgets the sum, and leaves it to the scope around. */
+  take(id: number): Tensor | undefined {
+    const sum = this.#byId.get(id);
+    const taken = sum?.alias(sum.shape);
+    this.drop(id);
+    return taken;
   }
 
   drop(id: number): void {

@@ -27,6 +27,11 @@ export interface VjpCall<P> {
   readonly gradients: readonly (Tensor | null)[];
   /** Which inputs' gradients are wanted; the others may be null. */
   readonly needed: readonly boolean[];
+  /**
+   * Takes the sum so far of an input's gradients by other ops, if there is one, for a vjp that can add it in a kernel
+   * that it runs anyway. What a vjp takes, the gradient that it returns must include.
+   */
+  takeSum(input: number): Tensor | undefined;
 }
 
 /** One random case for the conformance tests. */

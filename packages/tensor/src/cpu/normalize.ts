@@ -41,11 +41,11 @@ const forward = (norm: Norm): RowKernel => ({
 
 /**
  * With h = g · scale and means over the row, ∂L/∂x = factor (h - mean h - x̂ mean(h x̂)), where RMS
- * norm has no `mean h`. Also writes g x̂, which sums to ∂L/∂scale.
+ * norm has no `mean h`; plus the sum of x's other gradients. Also writes g x̂, which sums to ∂L/∂scale.
  */
-const gradient = (norm: Norm): RowKernel => ({
-  name: `${norm}-norm-gradient`,
-  bindings: ['x', 'g', 'scale', 'dx', 'gx'],
+const gradient = (norm: Norm, hasSum: boolean): RowKernel => ({
+  name: `${norm}-norm-gradient${hasSum ? '-plus-sum' : ''}`,
+  bindings: ['x', 'g', 'scale', 'dx', 'gx', ...(hasSum ? ['sum'] : [])],
   uniforms,
   body: (row) => {
     const { f, each } = row;
@@ -55,7 +55,8 @@ const gradient = (norm: Norm): RowKernel => ({
     const meanHX = average((at) => h(at).mul(normalized(at)));
     each((at) => {
       const xHat = f.let(normalized(at));
-      at.store('dx', factor.mul(h(at).sub(meanH).sub(xHat.mul(meanHX))));
+      const dx = factor.mul(h(at).sub(meanH).sub(xHat.mul(meanHX)));
+      at.store('dx', hasSum ? dx.add(at.load('sum')) : dx);
       at.store('gx', at.load('g').mul(xHat));
     });
   },
@@ -75,15 +76,19 @@ export function normalizeRows(
   runRowKernel(run, forward(norm), [count, length], blocks, [1 / length, epsilon]);
 }
 
-/** Gradients of x and of the parameters (scale, and shift for layer norm). */
+/**
+ * Gradients of x and of the parameters (scale, and shift for layer norm).
+ * @param inputs x, scale, g, and perhaps the sum of other gradients of x, which is added to its own
+ */
 export function normalizeRowsGradient(
   run: CpuKernelRun,
   norm: Norm,
   [count, length]: readonly [number, number],
-  [x, scale, g]: readonly [Tensor, Tensor, Tensor],
+  inputs: readonly Tensor[],
   [dx, dScale, dShift]: readonly Tensor[],
   epsilon: number,
 ): void {
+  const [x, scale, g, ...sum] = inputs as [Tensor, Tensor, Tensor, ...Tensor[]];
   const products = run.temporary(count * length * bytesPerElement);
   const blocks = [
     [x, length],
@@ -91,8 +96,9 @@ export function normalizeRowsGradient(
     [scale, 0],
     [dx!, length],
     [products, length],
+    ...sum.map((tensor) => [tensor, length] as const),
   ] as const;
-  runRowKernel(run, gradient(norm), [count, length], blocks, [1 / length, epsilon]);
+  runRowKernel(run, gradient(norm, sum.length > 0), [count, length], blocks, [1 / length, epsilon]);
   const rows = { outer: 1, length: count, inner: length };
   reduceMiddleAxis(run, 'sum', 'f32', rows, products, dScale!);
   if (dShift) reduceMiddleAxis(run, 'sum', 'f32', rows, g, dShift);

@@ -82,12 +82,12 @@ function named(
 }
 
 function mapVjp(
-  { inputs, outputs }: VjpCall<MapReduceParams>,
+  { inputs, outputs, takeSum }: VjpCall<MapReduceParams>,
   params: MapParams,
   gradient: Tensor,
   needed: readonly boolean[],
 ): (Tensor | null)[] {
-  return mapOp.vjp!({ inputs, outputs, params, gradients: [gradient], needed });
+  return mapOp.vjp!({ inputs, outputs, params, gradients: [gradient], needed, takeSum });
 }
 
 // Kernels are cached by expression objects, so one expression must always give the same object.

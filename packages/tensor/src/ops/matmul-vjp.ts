@@ -5,7 +5,7 @@ import type { VjpCall } from '../op.ts';
 import { sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mapMany } from './map.ts';
-import { matmul, type MatmulParams } from './matmul.ts';
+import { matmul, type MatmulOptions, type MatmulParams } from './matmul.ts';
 import { reshape } from './reshape.ts';
 import { sumTo } from './sum-to.ts';
 
@@ -17,6 +17,7 @@ export function matmulVjp({
   params,
   gradients,
   needed,
+  takeSum,
 }: VjpCall<MatmulParams>): (Tensor | null)[] {
   const [a, b, ...extra] = inputs as [Tensor, Tensor, ...Tensor[]];
   const gradient = gradients[0];
@@ -28,8 +29,8 @@ export function matmulVjp({
   const partials = epilogueGradients(wanted, a, b, extra, params, gradient);
   const accumulated = partials.get('acc') ?? null;
   return [
-    needed[0] && accumulated ? gradientOfA(a, b, params, accumulated) : null,
-    needed[1] && accumulated ? gradientOfB(a, b, params, accumulated) : null,
+    needed[0] && accumulated ? gradientOfA(a, b, params, accumulated, () => takeSum(0)) : null,
+    needed[1] && accumulated ? gradientOfB(a, b, params, accumulated, () => takeSum(1)) : null,
     ...extra.map((tensor, i) => {
       const partial = needed[i + 2] ? partials.get(params.names[i]!) : undefined;
       return partial ? sumTo(partial, tensor.shape) : null;
@@ -82,22 +83,33 @@ function gradientFormula(epilogue: Expression, name: string): Expression {
 }
 
 /** dA = G·Bᵀ, or B·Gᵀ where a is stored transposed. */
-function gradientOfA(a: Tensor, b: Tensor, params: MatmulParams, g: Tensor): Tensor {
+function gradientOfA(a: Tensor, b: Tensor, params: MatmulParams, g: Tensor, takeSum: TakeSum) {
   const { transposeA, transposeB } = params;
+  const plus = batchSize(a) === batchSize(g) ? plusSum(takeSum()) : {};
   const full = transposeA
-    ? matmul(b, g, { transposeA: transposeB, transposeB: true })
-    : matmul(g, b, { transposeB: !transposeB });
+    ? matmul(b, g, { transposeA: transposeB, transposeB: true, ...plus })
+    : matmul(g, b, { transposeB: !transposeB, ...plus });
   return sumTo(full, a.shape);
 }
 
 /** dB = Aᵀ·G, or Gᵀ·A where b is stored transposed; one sum over all rows where b is shared by all batches. */
-function gradientOfB(a: Tensor, b: Tensor, params: MatmulParams, g: Tensor): Tensor {
+function gradientOfB(a: Tensor, b: Tensor, params: MatmulParams, g: Tensor, takeSum: TakeSum) {
   const { transposeA, transposeB } = params;
-  const isShared = sizeOf(b.shape.slice(0, -2)) === 1 && !transposeA;
+  const isShared = batchSize(b) === 1 && !transposeA;
   const rows = (x: Tensor) =>
     isShared ? reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]) : x;
+  const plus = isShared || batchSize(b) === batchSize(g) ? plusSum(takeSum(), rows) : {};
   const full = transposeB
-    ? matmul(rows(g), rows(a), { transposeA: true, transposeB: transposeA })
-    : matmul(rows(a), rows(g), { transposeA: !transposeA });
+    ? matmul(rows(g), rows(a), { transposeA: true, transposeB: transposeA, ...plus })
+    : matmul(rows(a), rows(g), { transposeA: !transposeA, ...plus });
   return isShared ? reshape(full, b.shape) : sumTo(full, b.shape);
+}
+
+type TakeSum = () => Tensor | undefined;
+
+const batchSize = ({ shape }: Tensor) => sizeOf(shape.slice(0, -2));
+
+/** Options of a product to which the sum of earlier gradients is added as it is stored. */
+function plusSum(sum: Tensor | undefined, view = (x: Tensor) => x): MatmulOptions {
+  return sum ? { epilogue: 'acc + sum', inputs: { sum: view(sum) } } : {};
 }

@@ -22,6 +22,7 @@ export function normOps(
   const parameters = norm === 'layer' ? 2 : 1;
   const gradient: Op<NormParams> = {
     name: `${name}Gradient`,
+    // x, scale, g, and perhaps a tensor to add to the gradient of x.
     infer([x, scale, g]) {
       checkFits(`${name}Gradient`, [x!, scale!]);
       return [g!, ...Array.from({ length: parameters }, () => scale!)].map(({ shape }) => ({
@@ -29,25 +30,23 @@ export function normOps(
         dtype: 'f32' as const,
       }));
     },
-    reference: ([x, scale, g], { epsilon }) =>
-      referenceGradient(norm, x!, scale!, g!, epsilon).slice(0, 1 + parameters),
+    reference([x, scale, g, sum], { epsilon }) {
+      const [dx, ...rest] = referenceGradient(norm, x!, scale!, g!, epsilon);
+      if (sum) dx!.data.forEach((value, i) => (dx!.data[i] = value + sum.data[i]!));
+      return [dx!, ...rest.slice(0, parameters)];
+    },
     kernels: {
-      webgpu: (run, { inputs: [x, scale, g], outputs: [dx, ...rest], params: { epsilon } }) =>
-        normalizeRowsGradient(
-          run,
-          norm,
-          rowsOf(x!.shape),
-          [x!, scale!, g!],
-          [dx!, ...rest],
-          epsilon,
-        ),
-      cpu: (run, { inputs: [x, scale, g], outputs, params: { epsilon } }) =>
-        cpu.normalizeRowsGradient(run, norm, rowsOf(x!.shape), [x!, scale!, g!], outputs, epsilon),
+      webgpu: (run, { inputs, outputs, params: { epsilon } }) =>
+        normalizeRowsGradient(run, norm, rowsOf(inputs[0]!.shape), inputs, outputs, epsilon),
+      cpu: (run, { inputs, outputs, params: { epsilon } }) =>
+        cpu.normalizeRowsGradient(run, norm, rowsOf(inputs[0]!.shape), inputs, outputs, epsilon),
     },
     sample(random) {
       const { inputs, params, tolerance } = sampleNorm(random, 1);
-      const g = random.normals(inputs[0]!.shape);
-      return { inputs: [...inputs, g], params, tolerance };
+      const values = Array.from({ length: random.integer(1, 2) }, () =>
+        random.normals(inputs[0]!.shape),
+      );
+      return { inputs: [...inputs, ...values], params, tolerance };
     },
   };
   const forward: Op<NormParams> = {
@@ -65,9 +64,10 @@ export function normOps(
       cpu: (run, { inputs, outputs: [y], params: { epsilon } }) =>
         cpu.normalizeRows(run, norm, rowsOf(y!.shape), inputs, y!, epsilon),
     },
-    vjp({ inputs: [x, scale], gradients: [g], params }) {
+    vjp({ inputs: [x, scale], gradients: [g], params, takeSum }) {
       if (!g) return Array.from({ length: 1 + parameters }, () => null);
-      return apply(gradient, [x!, scale!, g], params);
+      const sum = takeSum(0);
+      return apply(gradient, [x!, scale!, g, ...(sum ? [sum] : [])], params);
     },
     sample: (random) => sampleNorm(random, parameters),
   };

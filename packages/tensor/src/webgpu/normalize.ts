@@ -7,12 +7,12 @@ import { rowKernels, runRows, type RowBody } from './rows/row-kernel.ts';
 // Layer norm centres a row and then scales it; RMS norm only scales it.
 export type Norm = 'layer' | 'rms';
 
-/** Statements that define `mean` and `deviation`, the factor 1/√(variance + ε), of the row. */
-const statistics = (norm: Norm, { T, each, total }: RowBody) => `
+/** Statements that define `mean` and `factor`, 1/√(variance + ε), of the row; `use` sees each d = x − mean. */
+const statistics = (norm: Norm, { T, each, total }: RowBody, use = '') => `
   var mean = 0.0;
   ${norm === 'layer' ? `var sum = ${T}(0); ${each('sum += x[at];')} mean = ${total('sum', 'sum')} / u.length;` : ''}
   var squares = ${T}(0);
-  ${each(`let d = x[at] - ${T}(mean); squares += d * d;`)}
+  ${each(`let d = x[at] - ${T}(mean); squares += d * d; ${use}`)}
   let factor = 1 / sqrt(${total('sum', 'squares')} / u.length + u.epsilon);`;
 
 const rowUniforms = { length: 'f32', epsilon: 'f32' } as const;
@@ -37,8 +37,8 @@ const forwardKernels = (norm: Norm) =>
   });
 
 // With x̂ the normalised row, h = g · scale and means over the row:
-// ∂L/∂x = factor (h − mean h − x̂ mean(h x̂)), where RMS norm has no `mean h`.
-const inputGradientKernels = (norm: Norm) =>
+// ∂L/∂x = factor (h − mean h − x̂ mean(h x̂)), where RMS norm has no `mean h`; plus the sum of x's other gradients.
+const inputGradientKernels = (norm: Norm, hasSum: boolean) =>
   rowKernels({
     name: `${norm}-norm-gradient`,
     reductions: ['sum'],
@@ -46,19 +46,21 @@ const inputGradientKernels = (norm: Norm) =>
       x: 'read row',
       g: 'read row',
       scale: 'read row',
+      ...(hasSum && { gradients: 'read row' }),
       dx: 'write row',
       moments: 'write vec2f',
     },
     uniforms: rowUniforms,
     body: (pieces) => {
       const { T, each, total } = pieces;
-      return `${statistics(norm, pieces)}
+      const meanOf = (value: string) => `${total('sum', value)} / u.length`;
+      return `
   var sumH = ${T}(0);
-  var sumHX = ${T}(0);
-  ${each(`let h = g[at] * scale[i]; sumH += h; sumHX += h * ((x[at] - ${T}(mean)) * factor);`)}
-  let meanH = ${norm === 'layer' ? `${total('sum', 'sumH')} / u.length` : '0.0'};
-  let meanHX = ${total('sum', 'sumHX')} / u.length;
-  ${each(`dx[at] = factor * (g[at] * scale[i] - ${T}(meanH) - (x[at] - ${T}(mean)) * factor * meanHX);`)}
+  var sumHD = ${T}(0);
+  ${statistics(norm, pieces, 'let h = g[at] * scale[i]; sumH += h; sumHD += h * d;')}
+  let meanH = ${norm === 'layer' ? meanOf('sumH') : '0.0'};
+  let slope = ${meanOf('sumHD')} * factor * factor;
+  ${each(`dx[at] = ${hasSum ? 'gradients[at] + ' : ''}factor * (g[at] * scale[i] - ${T}(meanH) - (x[at] - ${T}(mean)) * slope);`)}
   if (lane == 0u) { moments[row] = vec2f(mean, factor); }`;
     },
   });
@@ -101,7 +103,14 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
 });
 
 const forward = { layer: forwardKernels('layer'), rms: forwardKernels('rms') };
-const inputGradient = { layer: inputGradientKernels('layer'), rms: inputGradientKernels('rms') };
+const inputGradient = {
+  layer: inputGradientKernels('layer', false),
+  rms: inputGradientKernels('rms', false),
+};
+const inputGradientPlusSum = {
+  layer: inputGradientKernels('layer', true),
+  rms: inputGradientKernels('rms', true),
+};
 
 /** Normalises the rows of inputs [x, scale] or [x, scale, shift] into the output. */
 export function normalizeRows(
@@ -115,18 +124,23 @@ export function normalizeRows(
   runRows(run, forward[norm], [rows, length], [...inputs, output], [length, epsilon]);
 }
 
-/** Gradients of x and of the parameters (scale, and shift for layer norm), in a fixed order of additions. */
+/**
+ * Gradients of x and of the parameters (scale, and shift for layer norm), in a fixed order of additions.
+ * @param inputs x, scale, g, and perhaps the sum of other gradients of x, which is added to its own
+ */
 export function normalizeRowsGradient(
   run: KernelRun,
   norm: Norm,
   [rows, length]: readonly [number, number],
-  [x, scale, g]: readonly [Tensor, Tensor, Tensor],
-  [dx, ...dParameters]: readonly [Tensor, ...Tensor[]],
+  inputs: readonly Tensor[],
+  [dx, ...dParameters]: readonly Tensor[],
   epsilon: number,
 ): void {
+  const [x, scale, g, ...sum] = inputs as [Tensor, Tensor, Tensor, ...Tensor[]];
   const moments = run.temporary(rows * 2 * bytesPerElement);
-  const rowBuffers = [x, g, scale, dx, moments];
-  runRows(run, inputGradient[norm], [rows, length], rowBuffers, [length, epsilon]);
+  const rowBuffers = [x, g, scale, ...sum, dx!, moments];
+  const kernels = sum.length > 0 ? inputGradientPlusSum : inputGradient;
+  runRows(run, kernels[norm], [rows, length], rowBuffers, [length, epsilon]);
 
   const columnsShape = { outer: 1, length: rows, inner: length };
   const chunk = columnChunk(run, columnsShape);
