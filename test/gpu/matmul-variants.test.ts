@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, sampleRandom, type NdArray, type Op, type WebGpuDevice } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import { matmulOp, type MatmulParams } from '../../packages/tensor/src/ops/matmul.ts';
+import { fewRows } from '../../packages/tensor/src/webgpu/matmul/few-rows.ts';
 import { naive } from '../../packages/tensor/src/webgpu/matmul/naive.ts';
 import { runMatmul } from '../../packages/tensor/src/webgpu/matmul/run.ts';
 import {
@@ -47,6 +48,7 @@ for (const adapter of testAdapters) {
       ...Object.fromEntries(
         (
           [
+            [1, 1],
             [4, 1],
             [8, 1],
             [16, 1],
@@ -61,6 +63,8 @@ for (const adapter of testAdapters) {
       ...(adapter === 'swiftshader' && {
         'tile of 64 × 64': () => tile,
         'tile of 128 × 128': () => largeTile,
+        'one row': () => fewRows(1),
+        'four rows': () => fewRows(4),
       }),
     };
 

@@ -22,6 +22,8 @@ export interface MatmulVariant {
   readonly tileColumns: number;
   /** A slice of k that a workgroup sums must be a multiple of this, unless it is the last. */
   readonly stepK: number;
+  /** Slices of k shorter than this cost more in partial sums than they gain. Default: 128. */
+  readonly shortestSlice?: number;
   /** Reads rows of whole vec4s where n and k allow it. */
   readonly vectorized: boolean;
   /** Rounds its factors to f16. */

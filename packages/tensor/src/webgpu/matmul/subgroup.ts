@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel.ts';
+import { alongK, fourRowsOfB, storeQuad } from './quads.ts';
 import { matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts';
 
 /**
@@ -35,7 +36,7 @@ function make(
   rows: number,
   quads: number,
 ): Kernel {
-  const { transposeB, aligned, alignedA } = source;
+  const { aligned } = source;
   const a = loadsOfA(source, lanes, rows);
   // Not `acc += x.x * b0 + …` in vec4s, which says the same: SwiftShader's compiler has four registers for a vec4, so that
   // it spills each product, while the running sum of one component stays in a register.
@@ -51,7 +52,7 @@ function make(
   return matmulKernel({
     name,
     source,
-    a: alignedA ? 'vec4f' : 'f32',
+    a: a.type,
     b: aligned ? 'vec4f' : 'f32',
     enable: 'enable subgroups;',
     code: `
@@ -70,7 +71,7 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
       quads,
       (q) => `{
     let column = first_column + ${q * lanes * 4};
-    ${loadB(transposeB, aligned)}
+    ${fourRowsOfB(source)}
     ${list(rows, (r) => multiplyAdd(r, q))}
     }`,
     )}
@@ -81,13 +82,14 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
     let column = first_column + (i % ${quads}) * ${lanes * 4};
     if (row + i / ${quads} >= u.m) { break; }
     let output_row = p.output_row + row + i / ${quads};
-    ${store(aligned)}
+    ${storeQuad(source, 'sums[i]')}
   }
 }`,
   });
 }
 
 interface LoadsOfA {
+  readonly type: 'f32' | 'vec4f';
   /** Before the loop over k: the rows that a lane loads. */
   readonly rows: string;
   /** In the loop: this lane's values for k … k + 3. */
@@ -97,15 +99,17 @@ interface LoadsOfA {
 }
 
 function loadsOfA(source: MatmulSource, lanes: number, rows: number): LoadsOfA {
-  if (source.transposeA && source.alignedA) return loadsAlongRows(lanes, rows);
+  const { transposeA, alignedA } = source;
+  if (transposeA && alignedA && rows % 4 === 0) return loadsAlongRows(lanes, rows);
   const registers = Math.ceil(rows / lanes);
   return {
+    type: alignedA && !transposeA ? 'vec4f' : 'f32',
     rows: list(
       registers,
       (g) => `let a_row${g} = min(row + ${g * lanes} + lane, u.m - 1);`,
       '\n  ',
     ),
-    loads: list(registers, (g) => `let a${g} = ${loadAlongK(source, g)};`),
+    loads: list(registers, (g) => `let a${g} = ${alongK(source, `a_row${g}`)};`),
     row: (r) => `subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u)`,
   };
 }
@@ -116,6 +120,7 @@ function loadsAlongRows(lanes: number, rows: number): LoadsOfA {
   const load = (g: number, i: number) => `a[(p.a + (k + ${i}) * u.m + a_row${g}) / 4]`;
   const steps = [0, 1, 2, 3];
   return {
+    type: 'vec4f',
     rows: list(
       registers,
       (g) => `let a_row${g} = min(row + (${g * lanes} + lane) * 4, u.m - 4);`,
@@ -128,63 +133,4 @@ function loadsAlongRows(lanes: number, rows: number): LoadsOfA {
       return `vec4f(${parts.join(', ')})`;
     },
   };
-}
-
-/** Four values along k of this lane's row; zeros past the end of k. */
-function loadAlongK({ transposeA, aligned, alignedA }: MatmulSource, g: number): string {
-  if (alignedA) return `a[(p.a + a_row${g} * u.k + k) / 4]`;
-  const parts = [0, 1, 2, 3].map((i) => {
-    const at = aligned ? `(k + ${i})` : `min(k + ${i}, u.k - 1)`;
-    const load = transposeA
-      ? `a[p.a + ${at} * u.m + a_row${g}]`
-      : `a[p.a + a_row${g} * u.k + ${at}]`;
-    return aligned || i === 0 ? load : `select(0, ${load}, k + ${i} < p.k_end)`;
-  });
-  return `vec4f(${parts.join(', ')})`;
-}
-
-/** b0 … b3: the lane's four columns of rows k … k + 3 of b. */
-function loadB(transposeB: boolean, aligned: boolean): string {
-  const four = [0, 1, 2, 3];
-  const parts = ['x', 'y', 'z', 'w'];
-  if (aligned && !transposeB) {
-    return four
-      .map((i) => `let b${i} = b[(p.b + (k + ${i}) * u.n + min(column, u.n - 4)) / 4];`)
-      .join('\n    ');
-  }
-  if (aligned) {
-    // Four values along k for each column, then the 4 × 4 block transposed; free in a struct-of-lanes machine.
-    const loads = four.map(
-      (j) => `let t${j} = b[(p.b + min(column + ${j}, u.n - 1) * u.k + k) / 4];`,
-    );
-    const turned = four.map(
-      (i) => `let b${i} = vec4f(${four.map((j) => `t${j}.${parts[i]}`).join(', ')});`,
-    );
-    return [...loads, ...turned].join('\n    ');
-  }
-  return four
-    .map((i) => {
-      const values = four.map((j) => {
-        const column = `min(column + ${j}, u.n - 1)`;
-        const row = `min(k + ${i}, u.k - 1)`;
-        return transposeB
-          ? `b[p.b + ${column} * u.k + ${row}]`
-          : `b[p.b + ${row} * u.n + ${column}]`;
-      });
-      const loaded = `vec4f(${values.join(', ')})`;
-      const guarded = i === 0 ? loaded : `select(vec4f(0), ${loaded}, k + ${i} < p.k_end)`;
-      return `let b${i} = ${guarded};`;
-    })
-    .join('\n    ');
-}
-
-function store(aligned: boolean): string {
-  if (aligned) {
-    return `if (column < u.n) {
-      output[(output_row * u.n + column) / 4] = finish(sums[i], output_row, column / 4);
-    }`;
-  }
-  return `for (var j = 0u; j < 4 && column + j < u.n; j++) {
-      output[output_row * u.n + column + j] = finish(sums[i][j], output_row, column + j);
-    }`;
 }
