@@ -200,6 +200,19 @@ describe('pointwise kernels', () => {
     );
   });
 
+  it('divide integers where the machine would trap', () => {
+    const least = -(2 ** 31);
+    const x: Operand = { shape: [6], values: [least, least, 7, -7, least, 7] };
+    const y: Operand = { shape: [6], values: [-1, 0, 0, -1, 2, -2] };
+    const run = (dtype: DType, values: readonly number[]): number[] => {
+      const inputs = { x: { ...x, values }, y };
+      return compute(pools[0]!, { formulas: ['x / y'], shape: [6], inputs, dtype })[0]!;
+    };
+    expect(run('i32', x.values)).toEqual([least, least, 7, 7, least / 2, -3]);
+    const unsigned = [2 ** 31, 5, 7, 2 ** 32 - 1, 9, 7];
+    expect(run('u32', unsigned)).toEqual([0, 5, 7, 1, 4, 0]);
+  });
+
   it('cast between dtypes', () => {
     const x: Operand = { shape: [5], values: [-1.5, 0, 2.75, 1e6, -7] };
     const base = { formulas: ['x'], shape: [5] };

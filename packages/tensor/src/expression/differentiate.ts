@@ -7,6 +7,11 @@ import { call } from './simplify.ts';
 export function differentiate(e: Expression, name: string): Expression {
   if (e.kind === 'constant') return constant(0);
   if (e.kind === 'input') return constant(e.name === name ? 1 : 0);
+  if (e.fn === 'where') {
+    // Not a sum of products: 0 times the derivative of the branch not taken is NaN where that is not finite.
+    const [condition, ...branches] = e.args;
+    return call('where', [condition!, ...branches.map((branch) => differentiate(branch, name))]);
+  }
   const { args: parameters, derivatives } = primitives[e.fn];
   const values = Object.fromEntries(parameters.map((parameter, i) => [parameter, e.args[i]!]));
   let sum = constant(0);

@@ -32,6 +32,9 @@ export const primitives = {
   tanh: rule('x', Math.tanh, '1 - tanh(x) * tanh(x)'),
   // 2/√π
   erf: rule('x', erf, '1.1283791670955126 * exp(-(x * x))'),
+  // Not definitions by exp: where it overflows, derivatives of those would multiply 0 by infinity.
+  sigmoid: rule('x', (x) => 1 / (1 + Math.exp(-x)), 'sigmoid(x) * (1 - sigmoid(x))'),
+  softplus: rule('x', (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), 'sigmoid(x)'),
   sin: rule('x', Math.sin, 'cos(x)'),
   cos: rule('x', Math.cos, '-sin(x)'),
   floor: rule('x', Math.floor, '0'),
@@ -42,8 +45,8 @@ export const primitives = {
   less: rule('x y', (x, y) => bool(x < y), '0', '0'),
   lessEqual: rule('x y', (x, y) => bool(x <= y), '0', '0'),
   equal: rule('x y', (x, y) => bool(x === y), '0', '0'),
-  /** where(condition, a, b): a where the condition is not 0. */
-  where: rule('x y z', (x, y, z) => (x !== 0 ? y : z), '0', 'x != 0', 'x == 0'),
+  /** where(condition, a, b): a where the condition is not 0; for its derivative see differentiate.ts. */
+  where: rule('x y z', (x, y, z) => (x !== 0 ? y : z)),
 } satisfies Record<string, PrimitiveRule>;
 
 export type Primitive = keyof typeof primitives;
@@ -52,9 +55,7 @@ export type Primitive = keyof typeof primitives;
 export const definitions: Readonly<Record<string, { args: readonly string[]; body: string }>> = {
   rsqrt: { args: ['x'], body: '1 / sqrt(x)' },
   square: { args: ['x'], body: 'x * x' },
-  sigmoid: { args: ['x'], body: '1 / (1 + exp(-x))' },
-  softplus: { args: ['x'], body: 'max(x, 0) + log1p(exp(-abs(x)))' },
-  silu: { args: ['x'], body: 'x / (1 + exp(-x))' },
+  silu: { args: ['x'], body: 'x * sigmoid(x)' },
   relu: { args: ['x'], body: 'max(x, 0)' },
   // Hendrycks & Gimpel 2016, exact and with the tanh approximation
   gelu: { args: ['x'], body: '0.5 * x * (1 + erf(x * 0.7071067811865476))' },

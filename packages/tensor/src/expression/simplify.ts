@@ -4,9 +4,9 @@ import { primitives, type Primitive } from './primitives.ts';
 const isConstant = (e: Expression | undefined, value: number) =>
   e?.kind === 'constant' && e.value === value;
 
-/** A call with the algebra that derivatives need: constants folded, x + 0, x · 1, x · 0 and −(−x) removed. */
+/** A call with the algebra that derivatives need: constants folded, x + 0, x · 1, x · 0, −(−x) and the like removed. */
 export function call(fn: Primitive, args: readonly Expression[]): Expression {
-  const [x, y] = args;
+  const [x, y, z] = args;
   const values = args.map((arg) => (arg.kind === 'constant' ? arg.value : NaN));
   if (values.every((value) => !Number.isNaN(value))) {
     const folded = primitives[fn].evaluate(values[0]!, values[1] ?? 0, values[2] ?? 0);
@@ -34,6 +34,9 @@ export function call(fn: Primitive, args: readonly Expression[]): Expression {
       break;
     case 'negate':
       if (x!.kind === 'call' && x!.fn === 'negate') return x!.args[0]!;
+      break;
+    case 'where':
+      if (y!.kind === 'constant' && isConstant(z, y!.value)) return y!;
       break;
     case 'pow':
       // Products also serve negative bases, for which WGSL's pow is undefined.

@@ -21,6 +21,8 @@ const templates: Record<Primitive, (T: string, x: string, y: string, z: string) 
   sqrt: (_, x) => `sqrt(${x})`,
   tanh: (T, x) => `tanh_${T}(${x})`,
   erf: (T, x) => `erf_${T}(${x})`,
+  sigmoid: (T, x) => `${T}(1) / (${T}(1) + exp(-${x}))`,
+  softplus: (T, x) => `max(${x}, ${T}(0)) + log1p_${T}(exp(-abs(${x})))`,
   sin: (T, x) => `sine_${T}(${x}, ${T}(0))`,
   cos: (T, x) => `sine_${T}(${x}, ${T}(1))`,
   floor: (_, x) => `floor(${x})`,
@@ -38,7 +40,7 @@ const templates: Record<Primitive, (T: string, x: string, y: string, z: string) 
  * WGSL function `sine_T(x, quarters)`: sin(x + quarters · π/2) to 3e-7 for |x| < 10000, where drivers' own sin and cos
  * may be wrong by 5e-4. π/2 is subtracted in three parts (Cody & Waite), then Cephes's polynomials on ±π/4.
  */
-export const sineWgsl = (T: string): string => `
+const sineWgsl = (T: string): string => `
 fn sine_${T}(x: ${T}, quarters: ${T}) -> ${T} {
   let q = round(x * 0.6366197723675814);
   let r = ((x - q * 1.5703125) - q * 4.837512969970703e-4) - q * 7.549789954891882e-8;
@@ -55,13 +57,8 @@ fn sine_${T}(x: ${T}, quarters: ${T}) -> ${T} {
 const helpers: Partial<Record<Primitive, (T: string) => string>> = {
   sin: sineWgsl,
   cos: sineWgsl,
-  // log(1+x) corrected for the rounding of 1+x (Kahan)
-  log1p: (T) => `
-fn log1p_${T}(x: ${T}) -> ${T} {
-  let u = ${T}(1) + x;
-  let d = u - ${T}(1);
-  return select(log(u) * (x / select(d, ${T}(1), d == ${T}(0))), x, d == ${T}(0));
-}`,
+  log1p: log1pWgsl,
+  softplus: log1pWgsl,
   // Taylor to x^7 within 0.35, where exp(x) - 1 would cancel
   expm1: (T) => `
 fn expm1_${T}(x: ${T}) -> ${T} {
@@ -71,6 +68,16 @@ fn expm1_${T}(x: ${T}) -> ${T} {
   tanh: (T) => rationalWgsl('tanh', T, tanhFit),
   erf: (T) => rationalWgsl('erf', T, erfFit),
 };
+
+/** log(1+x) corrected for the rounding of 1+x (Kahan). */
+function log1pWgsl(T: string): string {
+  return `
+fn log1p_${T}(x: ${T}) -> ${T} {
+  let u = ${T}(1) + x;
+  let d = u - ${T}(1);
+  return select(log(u) * (x / select(d, ${T}(1), d == ${T}(0))), x, d == ${T}(0));
+}`;
+}
 
 function rationalWgsl(name: string, T: string, { limit, ...fit }: OddRational): string {
   const horner = (coefficients: readonly number[]) =>
@@ -86,7 +93,7 @@ fn ${name}_${T}(x: ${T}) -> ${T} {
 }
 
 /** WGSL's spelling of a number as type T. @throws for infinities and NaN, which WGSL has no constants for */
-export function wgslNumber(value: number, T = 'f32'): string {
+function wgslNumber(value: number, T = 'f32'): string {
   const float = Math.fround(value);
   if (!Number.isFinite(float)) {
     throw new Error(

@@ -40,6 +40,7 @@ export const mapOp: Op<MapParams> = {
       inputs.map((array) => array.shape),
     );
     const truncate = params.dtype !== 'f32';
+    const compute = computeType(inputs);
     const data = params.expressions.map(() => new Float64Array(sizeOf(shape)));
     const values: Record<string, number> = { ...params.numbers };
     for (let i = 0; i < sizeOf(shape); i++) {
@@ -47,7 +48,7 @@ export const mapOp: Op<MapParams> = {
         values[params.names[k]!] = array.data[offsetAt(i, lengths, strides[k]!)]!;
       });
       params.expressions.forEach((expression, k) => {
-        const value = evaluate(expression, values);
+        const value = evaluate(expression, values, compute);
         data[k]![i] = truncate ? Math.trunc(value) : value;
       });
     }
@@ -174,6 +175,8 @@ const sampleFormulas = [
 ];
 // Jumps, on which finite differences fail; exact in f32, so that no rounding lands on the other side of one.
 const steppedFormula = 'floor(x * 4) + round(y * 4) * sign(z)';
+/** Of integers, y not 0; differences of unsigned ones wrap. */
+const integerFormulas = ['x / y + z', 'x * y - z', 'where(x < y, min(x, z), max(y, z))'];
 
 function sampleMap(random: SampleRandom): { inputs: NdArray[]; params: MapParams } {
   const rank = random.integer(0, 5);
@@ -182,10 +185,21 @@ function sampleMap(random: SampleRandom): { inputs: NdArray[]; params: MapParams
     const kept = shape.map((length) => (random.uniform() < 0.3 ? 1 : length));
     return kept.slice(random.uniform() < 0.3 ? random.integer(0, rank) : 0);
   };
-  const inputs = [shape, reduced(), reduced()].map((own) => random.normals(own));
-  const names = ['x', 'y', 'z'];
-  const stepped = random.uniform() < 0.2;
-  const formulas = stepped ? [steppedFormula] : [1, 2].map(() => random.pick(sampleFormulas));
-  const dtype = stepped ? 'i32' : 'f32';
-  return { inputs, params: { expressions: formulas.map(parse), names, numbers: {}, dtype } };
+  const shapes = [shape, reduced(), reduced()];
+  const sample = (inputs: NdArray[], formulas: readonly string[], dtype: DType) => {
+    const names = ['x', 'y', 'z'];
+    return { inputs, params: { expressions: formulas.map(parse), names, numbers: {}, dtype } };
+  };
+  const kind = random.uniform();
+  if (kind < 0.15) {
+    const dtype = random.pick(['i32', 'u32'] as const);
+    const inputs = shapes.map((own, i) => {
+      return random.integers(own, dtype === 'i32' && i !== 1 ? -99 : 1, 99, dtype);
+    });
+    return sample(inputs, [random.pick(integerFormulas)], dtype);
+  }
+  const inputs = shapes.map((own) => random.normals(own));
+  if (kind < 0.3) return sample(inputs, [steppedFormula], 'i32');
+  const formulas = [1, 2].map(() => random.pick(sampleFormulas));
+  return sample(inputs, formulas, 'f32');
 }

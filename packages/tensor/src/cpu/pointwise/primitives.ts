@@ -30,6 +30,8 @@ const floats: Record<Primitive, Builder<F32x4>> = {
   sqrt: math.sqrt,
   tanh: math.tanh,
   erf: math.erf,
+  sigmoid: math.sigmoid,
+  softplus: math.softplus,
   sin: math.sin,
   cos: math.cos,
   floor: (_, x) => x.floor(),
@@ -46,11 +48,13 @@ const floats: Record<Primitive, Builder<F32x4>> = {
 /** The primitives that make sense on integer lanes. */
 function integers(signed: boolean): Partial<Record<Primitive, Builder<I32x4>>> {
   const less = (x: I32x4, y: I32x4): I32x4 => (signed ? x.ltSigned(y) : x.lt(y));
+  // The instruction traps on x / 0 and on -2^31 / -1, also in lanes beyond a row's end; both give x, as in WGSL.
   const divide: Builder<I32x4> = (f, x, y) => {
-    const quotient = f.let(x);
+    const quotient = f.let(signed ? y.eq(-1).selectI32x4(I32x4.of(0).sub(x), x) : x);
     for (const lane of [0, 1, 2, 3]) {
       const [a, b] = [x.lane(lane), f.let(y.lane(lane))];
-      f.if(b.ne(0), () =>
+      const isSafe = signed ? b.add(1).gt(1) : b.ne(0);
+      f.if(isSafe, () =>
         f.set(quotient, quotient.withLane(lane, signed ? a.divSigned(b) : a.div(b))),
       );
     }
