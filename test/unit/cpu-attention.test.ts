@@ -83,4 +83,10 @@ describe('attention on the CPU device', () => {
     const outputs = await runOn(1, attentionOp, [q, ...dirty, position], params);
     expectClose(outputs, attentionReference([q, ...cache, position], params));
   });
+
+  it('refuses heads without columns, whose products would sum nothing', async () => {
+    const empty = ndarrayOf([1, 2, 0], () => 0);
+    const run = runOn(1, attentionOp, [empty, empty, empty], { heads: 1, causal: false });
+    await expect(run).rejects.toThrow('keys and width ≥ 1');
+  });
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  apply,
   CpuDevice,
   map,
   matmul,
@@ -7,6 +8,7 @@ import {
   setDefaultDevice,
   sum,
   tensor,
+  type Op,
   type Tensor,
 } from '@farmer/tensor';
 import { addAssign } from '../../packages/tensor/src/ops/add-assign.ts';
@@ -98,6 +100,34 @@ describe('the CPU device', () => {
     expect(device.memory().live).toBeGreaterThan(before.live);
     graph.dispose();
     expect(device.memory().live).toBe(before.live);
+  });
+
+  it('frees what a step that throws has taken', () => {
+    const x = tensor([1, 2, 3, 4], [4]);
+    map('x + 1', { x }).dispose();
+    device.flush();
+    const before = device.memory().live;
+    const step = (): void =>
+      scope(() => {
+        map('x + 1', { x });
+        throw new Error('within the step');
+      });
+    for (const run of [step, () => device.capture(step)]) {
+      expect(run).toThrow('within the step');
+      device.flush();
+      expect(device.memory().live).toBe(before);
+    }
+    // Too large for the memory once its op has taken temporaries.
+    const op: Op<unknown> = {
+      name: 'greedy',
+      infer: () => [],
+      reference: () => [],
+      mutates: [0],
+      kernels: { cpu: (run) => [2 ** 20, 2 ** 33].forEach((bytes) => run.temporary(bytes)) },
+      sample: () => ({ inputs: [], params: {} }),
+    };
+    expect(() => apply(op, [x], {})).toThrow('cannot allocate');
+    expect(device.memory().live).toBe(before);
   });
 
   it('gives the same bits on one thread and on two', async () => {

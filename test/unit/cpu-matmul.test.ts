@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { matmulScratchBytes } from '../../packages/tensor/src/cpu/matmul/kernels.ts';
 import { planMatmul, type MatmulProblem } from '../../packages/tensor/src/cpu/matmul/plan.ts';
+import { scratchBytes } from '../../packages/tensor/src/cpu/participant.ts';
 import { ThreadPool } from '../../packages/tensor/src/cpu/pool.ts';
 import { spawnNodeWorker } from '../../packages/tensor/node/workers.ts';
 
@@ -164,5 +166,9 @@ describe('CPU matmul', () => {
         expect(two!.got).toEqual(one!.got);
       }
     }
+  });
+
+  it('keeps to the scratch memory of a thread', () => {
+    expect(matmulScratchBytes).toBeLessThanOrEqual(scratchBytes);
   });
 });

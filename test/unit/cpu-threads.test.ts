@@ -138,4 +138,21 @@ describe('a kernel of many tasks on the CPU device', () => {
       }
     });
   }
+
+  it('refuses a mixture that the scratch memory of a thread does not hold', () => {
+    const wide = { components: 1, logitScale: 1, scale: 1 };
+    const channels = 150_000;
+    const run = () =>
+      scope(() => {
+        const z = tensor(new Float32Array(channels), [1, 1, channels], 'f32', single);
+        const head = tensor(
+          new Float32Array(1 + 2 * channels),
+          [1, 1 + 2 * channels],
+          'f32',
+          single,
+        );
+        apply(gaussianMixtureOp, [z, head], wide);
+      });
+    expect(run).toThrow('a mixture of 1 components over 150000 channels needs more');
+  });
 });

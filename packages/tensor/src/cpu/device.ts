@@ -81,8 +81,11 @@ export class CpuDevice implements Device {
         return storage;
       },
     };
-    kernel(run, { inputs, outputs, params });
-    for (const storage of temporaries) this.release(storage);
+    try {
+      kernel(run, { inputs, outputs, params });
+    } finally {
+      for (const storage of temporaries) this.release(storage);
+    }
   }
 
   /** Does nothing: a kernel is there within a millisecond. */
@@ -95,12 +98,19 @@ export class CpuDevice implements Device {
     const steps: Step[] = (this.#recording = []);
     const isolated = this.#pool.memory.isolate();
     let owned: number[] = [];
+    const releaseOwned = (): void => {
+      for (const pointer of owned) this.#pool.memory.release(pointer);
+      owned = [];
+    };
+    let isComplete = false;
     try {
       body();
       this.flush();
+      isComplete = true;
     } finally {
       this.#recording = undefined;
       owned = isolated.restore();
+      if (!isComplete) releaseOwned();
     }
     let parts = this.#listsOf(steps);
     return {
@@ -115,9 +125,8 @@ export class CpuDevice implements Device {
       dispose: () => {
         this.flush();
         for (const part of parts) if (part instanceof CommandList) part[Symbol.dispose]();
-        for (const pointer of owned) this.#pool.memory.release(pointer);
         parts = [];
-        owned = [];
+        releaseOwned();
       },
     };
   }

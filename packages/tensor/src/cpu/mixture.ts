@@ -3,6 +3,7 @@ import type { Tensor } from '../tensor.ts';
 import { floatWord } from './command-list.ts';
 import { pointerOf } from './kernel.ts';
 import { exp } from './math.ts';
+import { scratchBytes } from './participant.ts';
 import { foldQuads } from './quads.ts';
 import { F32x4, readWords, type FunctionBuilder, type I32 } from './wasm/index.ts';
 
@@ -27,6 +28,13 @@ export function planMixture(
   splitGroups: boolean,
 ): { words: number[]; taskCount: number } {
   const [groups, values, channels] = z.shape as [number, number, number];
+  // Rows of the channels' and twice of the components' numbers, each up to a vector too long.
+  if (4 * (channels + 2 * components + 12) > scratchBytes) {
+    throw new Error(
+      `a mixture of ${components} components over ${channels} channels needs more than the ` +
+        `${scratchBytes} bytes of scratch memory that each thread of the CPU device has`,
+    );
+  }
   const perValue = Math.max(1, components * channels);
   // To read a head costs as much as some values.
   const perGroup = perValue * (values + 6);

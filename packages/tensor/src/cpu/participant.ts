@@ -23,8 +23,11 @@ export const words = {
 } as const;
 export const maxKernels = 8192;
 export const messagePointer = 1024;
-export const maxMessageBytes = 512;
+const maxMessageBytes = 512;
 export const controlBytes = 4 * (words.kernels + 2 * maxKernels);
+
+/** Scratch memory of each thread, for what a task needs at a time. */
+export const scratchBytes = 512 * 1024;
 
 /** A command's record, in words: kernel, address of its parameters, tasks, tasks claimed, tasks done. */
 export const recordWords = 16;

@@ -8,6 +8,7 @@ import {
   maxKernels,
   messagePointer,
   recordWords,
+  scratchBytes,
   words,
   workerSource,
   type Participant,
@@ -35,9 +36,10 @@ export interface PoolOptions {
   readonly threads?: number;
   /** How to start a worker; without it the pool has one thread. */
   readonly spawn?: SpawnWorker;
-  /** Scratch memory of each thread. */
-  readonly scratchBytes?: number;
-  /** A wait without any progress for this long is an error. */
+  /**
+   * A wait without any progress for this long is an error: a worker has died, since a task, the least that counts as
+   * progress, takes seconds at most.
+   */
   readonly stallMilliseconds?: number;
 }
 
@@ -64,7 +66,7 @@ export class ThreadPool {
   #broken: string | undefined;
 
   constructor(options: PoolOptions = {}) {
-    const { threads = 1, spawn, scratchBytes = 512 * 1024, stallMilliseconds = 5000 } = options;
+    const { threads = 1, spawn, stallMilliseconds = 30_000 } = options;
     const shared = spawn !== undefined && threads > 1 && typeof SharedArrayBuffer !== 'undefined';
     this.threads = shared ? threads : 1;
     this.memory = new LinearMemory({ shared, reserved: controlBytes });

@@ -52,9 +52,9 @@ export function inferAttention(
   const shapes = [q, k, v].map(({ shape }) => formatShape(shape)).join(', ');
   const [batch, queries, width] = q.shape as [number, number, number];
   const fits = q.shape.length === 3 && k.shape.length === 3 && sameShape(k.shape, v.shape);
-  if (!fits || k.shape[0] !== batch || k.shape[2] !== width || k.shape[1]! < 1) {
+  if (!fits || k.shape[0] !== batch || k.shape[2] !== width || k.shape[1]! < 1 || width < 1) {
     throw new ShapeError(
-      `attention: q, k, v are ${shapes}; expected [batch, queries, width] and twice [batch, keys, width], keys ≥ 1`,
+      `attention: q, k, v are ${shapes}; expected [batch, queries, width] and twice [batch, keys, width], keys and width ≥ 1`,
     );
   }
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {

@@ -2,11 +2,10 @@ import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
 import { floatWord } from '../command-list.ts';
 import { pointerOf, type CpuKernelRun } from '../kernel.ts';
+import { scratchBytes } from '../participant.ts';
 import { F32x4, I32, readWords, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
 import { tileRows } from './tiles.ts';
 
-/** Bytes of a thread's scratch memory that attention may use; larger problems get memory for each task. */
-const scratchBytes = 448 * 1024;
 /** Units of work below which the queries of one head are split. */
 const wantedUnits = 8;
 const minSplitRows = 48;
@@ -60,6 +59,7 @@ export function executeAttention(
 ): void {
   const { batch, heads, queries, keys, size, splits, rowsPerSplit } = sizes;
   const units = batch * heads * splits;
+  // What a thread's scratch memory does not hold gets memory for each task.
   const needsMemory = workspaceBytes > scratchBytes;
   const tasks = needsMemory ? Math.min(units, maxTasksWithMemory) : units;
   const workspace = needsMemory ? pointerOf(run.temporary(tasks * workspaceBytes)) : 0;

@@ -22,7 +22,7 @@ export interface PointwiseLayout {
 }
 
 /** The parameters of a pointwise kernel, in order. */
-export function pointwiseWords(layout: PointwiseLayout): string[] {
+function pointwiseWords(layout: PointwiseLayout): string[] {
   const { inputs, outputs, numbers, outerRank } = layout;
   const axes = Array.from({ length: outerRank }, (_, axis) => axis);
   return [

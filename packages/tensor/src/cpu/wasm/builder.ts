@@ -104,11 +104,6 @@ export class FunctionBuilder {
     this.#body.push([0x02, voidBlock, 0x03, voidBlock, round, 0x0c, 0, 0x0b, 0x0b]);
   }
 
-  /** Leaves the function. */
-  return(): void {
-    this.#body.push([0x0f]);
-  }
-
   /** Runs a call for its effect. */
   run(call: Code): void {
     this.#body.push(call);
@@ -123,10 +118,10 @@ export class FunctionBuilder {
     return inner;
   }
 
-  /** The function's encoding: locals, statements, the result if it has one. */
-  encode(result?: Value): Code {
+  /** The function's encoding: locals and statements. */
+  encode(): Code {
     const locals = this.#localTypes.map((type): Code => [1, type]);
-    return sized([vector(locals), this.#body, result ? result.code : [], 0x0b]);
+    return sized([vector(locals), this.#body, 0x0b]);
   }
 }
 

@@ -56,7 +56,6 @@ export class I32 extends Value {
     return new kind([a.code, b.code, this.code, 0x1c, 1, kind.type]);
   }
   min = (o: I32): I32 => this.lt(o).select(I32, this, o);
-  toF32 = (): F32 => new F32([this.code, 0xb3]);
   splat = (): I32x4 => new I32x4([this.code, simd(0x11)]);
 }
 
@@ -78,8 +77,6 @@ export class F32 extends Value {
   lt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5d]);
   gt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5e]);
   sqrt = (): F32 => new F32([this.code, 0x91]);
-  /** Truncation to an unsigned integer, saturating. */
-  toI32 = (): I32 => new I32([this.code, 0xfc, 0x01]);
   splat = (): F32x4 => new F32x4([this.code, simd(0x13)]);
 }
 
@@ -114,7 +111,6 @@ export class I32x4 extends Vector {
   lt = (o: I32x4 | number): I32x4 => this.#op(0x3a, o);
   ltSigned = (o: I32x4 | number): I32x4 => this.#op(0x39, o);
   not = (): I32x4 => new I32x4([this.code, simd(0x4d)]);
-  anyTrue = (): I32 => new I32([this.code, simd(0x53)]);
   /** The unsigned 64-bit products of lanes 0 and 1 (or 2 and 3), as pairs of low and high words. */
   wideMul = (o: I32x4, half: 'low' | 'high'): I32x4 => this.#op(half === 'low' ? 0xde : 0xdf, o);
   /** Lanes 0-3 are this vector's, 4-7 the other's. */
@@ -177,9 +173,7 @@ export class F32x4 extends Vector {
   abs = (): F32x4 => this.#unary(0xe0);
   neg = (): F32x4 => this.#unary(0xe1);
   sqrt = (): F32x4 => this.#unary(0xe3);
-  ceil = (): F32x4 => this.#unary(0x67);
   floor = (): F32x4 => this.#unary(0x68);
-  trunc = (): F32x4 => this.#unary(0x69);
   /** To the nearest integer, halves to even. */
   nearest = (): F32x4 => this.#unary(0x6a);
   /** Truncation to signed integers, saturating; NaN gives 0. */
