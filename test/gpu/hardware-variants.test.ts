@@ -7,14 +7,20 @@ import { checkFenced } from '../support/fences.ts';
 
 // Variants for hardware differ by workgroup memory and barriers, which software adapters run as well, if slowly;
 // SwiftShader compiles them faster than lavapipe.
-const names = /^(affineFlow|gaussianMixture|globalNorm|adamw of 9)/;
+const names = /^(affineFlow|attention|gaussianMixture|globalNorm|adamw of 9)/;
 
-describe('variants for hardware', () => {
+describe.each([
+  ['of one subgroup size', true],
+  ['without subgroups', false],
+])('variants for hardware %s', (_, hasSubgroups) => {
   let real: WebGpuDevice;
   let device: WebGpuDevice;
   beforeAll(async () => {
     real = (await openDevice({ adapter: 'swiftshader' })) as WebGpuDevice;
-    const capabilities = { ...real.capabilities, adapterKind: 'hardware' as const };
+    const capabilities = {
+      ...{ ...real.capabilities, adapterKind: 'hardware' as const },
+      ...(!hasSubgroups && { subgroups: undefined }),
+    };
     device = new WebGpuDevice(real.gpu, { name: real.name, capabilities });
   });
   afterAll(() => real.destroy());

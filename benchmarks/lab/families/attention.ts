@@ -6,17 +6,23 @@ import {
   attentionReference,
   type AttentionParams,
 } from '../../../packages/tensor/src/ops/attention.ts';
+import { runFewQueries } from '../../../packages/tensor/src/webgpu/attention/few-queries.ts';
+import { runManyQueries } from '../../../packages/tensor/src/webgpu/attention/forward.ts';
 import { capabilitiesOf, noise, opWork, pretending, type Family } from '../family.ts';
 
 const axes = ['batch', 'queries', 'keys', 'width', 'heads'];
 
-/** The flow and the AR Transformer of the preset small; long sequences; one decoded token. */
+/** The flow and the AR Transformer of a small model; long sequences. */
 const shapes = [
   [64, 49, 49, 64, 4],
   [64, 52, 52, 96, 6],
   [4, 256, 256, 256, 4],
 ];
-const decoding = [32, 1, 51, 64, 4];
+/** One token, of 32 images of a small model, and of one image of `base` at 256 tokens. */
+const decoding = [
+  [32, 1, 51, 64, 4],
+  [1, 1, 256, 192, 6],
+];
 
 /** q, k, v, and the position of the first query where it is not 0. */
 function operands([batch, queries, keys, width]: readonly number[]): NdArray[] {
@@ -46,6 +52,10 @@ function composed({ heads }: AttentionParams) {
   };
 }
 
+/** The forward pass with a lane for a query or two, and with a query that lanes share. */
+const manyQueries = { ...attentionOp, kernels: { webgpu: runManyQueries } };
+const fewQueries = { ...attentionOp, kernels: { webgpu: runFewQueries } };
+
 /** One kernel whose lanes load each key by themselves, or load it together and pass it round. */
 function loads<P>(op: Op<P>, device: Device): (readonly [string, Op<P>])[] {
   const capabilities = capabilitiesOf(device);
@@ -59,11 +69,15 @@ export const attentionFamilies: readonly Family[] = [
   {
     name: 'attention',
     axes,
-    shapes: [...shapes, decoding],
+    shapes: [...shapes, ...decoding],
     work(shape, device) {
       const params = { heads: shape[4]!, causal: true };
       return opWork(attentionOp, operands(shape), params, {
-        variants: [['1-composed', composed(params)], ...loads(attentionOp, device)],
+        variants: [
+          ['1-composed', composed(params)],
+          ...loads(manyQueries, device),
+          ...(capabilitiesOf(device) ? [['4-few-queries', fewQueries] as const] : []),
+        ],
         tolerance: { absolute: 5e-5 },
       });
     },

@@ -1,6 +1,7 @@
 import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
-import { kernel, linearGrid, type KernelRun } from '../kernel.ts';
+import { kernel, linearGrid, type WebGpuKernel } from '../kernel.ts';
+import { runFewQueries } from './few-queries.ts';
 import {
   eachVector,
   enableSubgroups,
@@ -16,6 +17,7 @@ import {
   attentionSource,
   attentionUniforms,
   eachRow,
+  lowestScore,
   mainWgsl,
   maskWgsl,
   memoizeAttention,
@@ -23,11 +25,18 @@ import {
   rowsPerWorkgroup,
 } from './source.ts';
 
+/** Up to so many queries lanes share one, rather than own one each: how many lanes may idle, there and here. */
+const fewQueries = { software: 1, hardware: 8 };
+
 /** Runs the forward pass: the output and log Σ exp of the scores, for the backward pass. */
-export function runAttention(
-  run: KernelRun,
-  call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: AttentionParams },
-): void {
+export const runAttention: WebGpuKernel<AttentionParams> = (run, call) => {
+  const isFew = call.inputs[0]!.shape[1]! <= fewQueries[run.capabilities.adapterKind];
+  if (isFew) runFewQueries(run, call);
+  else runManyQueries(run, call);
+};
+
+/** The forward pass with a query or two for each lane. */
+export const runManyQueries: WebGpuKernel<AttentionParams> = (run, call) => {
   const [q, k, v, ...position] = call.inputs as [Tensor, Tensor, Tensor, ...Tensor[]];
   const sizes = attentionSizes(q, k, call.params.heads);
   const source = attentionSource(run.capabilities, sizes, call.params, position.length > 0);
@@ -38,10 +47,7 @@ export function runAttention(
     uniforms,
     linearGrid(count),
   );
-}
-
-// Scores of keys past the end of the mask; finite, so that no difference of scores is NaN.
-const lowest = '-3.4e38';
+};
 
 /**
  * Online softmax (Milakov & Gimelshein 2018): a lane walks the keys of its queries in blocks and rescales its sums when
@@ -56,7 +62,7 @@ const forwardKernel = memoizeAttention((source) => {
   const type = `read ${headType(source)}` as const;
   const probabilities = (i: number) => {
     const score = (t: number) => `${headDot(source, `q${i}_`, `k${t}_`)}, key + ${t} < end${i}`;
-    const scores = keys.map((t) => `let s${i}_${t} = select(${lowest}, ${score(t)});`);
+    const scores = keys.map((t) => `let s${i}_${t} = select(${lowestScore}, ${score(t)});`);
     const exps = keys.map(
       (t) => `let p${i}_${t} = select(0, exp(s${i}_${t} - top${i}), key + ${t} < end${i});`,
     );
@@ -92,7 +98,7 @@ ${maskWgsl(source)}${mainWgsl(source)}
     (i) => `let query${i} = min(first + ${i * lanes} + lane, u.queries - 1);
   let at${i} = (batch * u.queries + query${i}) * u.width + head;
   let end${i} = key_end(query${i});
-  var top${i} = f32(${lowest});
+  var top${i} = f32(${lowestScore});
   var sum${i} = 0.0;
   ${eachVector(source, (c) => `let q${i}_${c} = ${headLoad(source, 'q', `at${i}`, c)} * u.scale; var o${i}_${c} = vec4f(0);`)}`,
   )}

@@ -138,6 +138,9 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
   let head = (batch_head % u.heads) * u.size;
   let batch = batch_head / u.heads;`;
 
+/** Scores of keys past the end of the mask; finite, so that no difference of scores is NaN. */
+export const lowestScore = '-3.4e38';
+
 /** WGSL of `key_end(query)`: query i attends keys 0 … key_end(i) − 1. */
 export function maskWgsl({ causal, hasPosition }: AttentionSource): string {
   const start = hasPosition ? 'position[0]' : '0';

@@ -21,7 +21,8 @@ const subgroups256 = (subgroup: number): RowVariant => ({
   name: '5-subgroups-256',
   ...{ lanes: 256, workgroup: 256, subgroup },
 });
-const oneSubgroup = (subgroup: number): RowVariant => ({
+/** A subgroup a row. */
+export const oneSubgroup = (subgroup: number): RowVariant => ({
   name: '6-one-subgroup',
   ...{ lanes: subgroup, workgroup: subgroup, subgroup },
 });

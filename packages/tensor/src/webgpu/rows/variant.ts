@@ -64,12 +64,12 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
 export function rowFunctions(
   variant: RowVariant,
   reductions: readonly RowReduction[],
-  T: DType = 'f32',
+  T: DType | 'vec4f' = 'f32',
 ): string {
   return reductions.map((reduction) => rowFunction(variant, reduction, T)).join('');
 }
 
-function rowFunction(variant: RowVariant, reduction: RowReduction, T: DType): string {
+function rowFunction(variant: RowVariant, reduction: RowReduction, T: DType | 'vec4f'): string {
   const { lanes, workgroup, subgroup } = variant;
   const head = `fn row_${reduction}(value: ${T}, local: u32) -> ${T} {`;
   if (lanes === 1) return `\n${head} return value; }`;
