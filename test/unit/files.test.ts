@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { PNG } from 'pngjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
@@ -171,6 +172,44 @@ describe('PNG', () => {
     );
   });
 
+  it('reads what others write: interlaced, palettes, few and many bits', () => {
+    // The rows of Adam7's passes over 5 × 3 pixels, of which the third has none.
+    const passes = [[10], [20], [30], [40, 50, 60], [70, 80], [90, 100], [1, 2, 3, 4, 5]];
+    const interlaced = pngOf({ width: 5, height: 3, interlace: 1 }, passes);
+    expect([...decodePng(interlaced, 'x').data]).toEqual([
+      ...[10, 70, 30, 80, 20],
+      ...[1, 2, 3, 4, 5],
+      ...[40, 90, 50, 100, 60],
+    ]);
+    const deep = pngOf({ width: 2, height: 1, depth: 16 }, [[0x80, 0, 0xff, 0xff]]);
+    expect([...decodePng(deep, 'x').data]).toEqual([128, 255]);
+    const bits = pngOf({ width: 3, height: 2, depth: 1 }, [[0b10100000], [0b01000000]]);
+    expect([...decodePng(bits, 'x').data]).toEqual([255, 0, 255, 0, 255, 0]);
+    const palette = chunk('PLTE', Uint8Array.of(1, 2, 3, 4, 5, 6));
+    const indexed = pngOf({ width: 2, height: 1, colour: 3 }, [[1, 0]], [palette]);
+    expect([...decodePng(indexed, 'x').data]).toEqual([4, 5, 6, 1, 2, 3]);
+  });
+
+  it('refuses pixel data that ends early in whole chunks, naming the file', () => {
+    const row = [1, 2, 3, 4];
+    const size = { width: 4, height: 3 };
+    expect([...decodePng(pngOf(size, [row, row, row]), 'x').data]).toEqual([
+      ...row,
+      ...row,
+      ...row,
+    ]);
+    expect(() => decodePng(pngOf(size, [row, row]), 'a.png')).toThrow(
+      'a.png: damaged PNG (its pixel data is 10 bytes instead of 15)',
+    );
+    expect(() => decodePng(pngOf(size, [row, row, [1, 2]]), 'a.png')).toThrow(
+      /^a\.png: damaged PNG/,
+    );
+    expect(() => decodePng(pngOf(size, []), 'a.png')).toThrow(/^a\.png: damaged PNG/);
+    expect(() => decodePng(pngOf({ ...size, interlace: 1 }, [[1], [2]]), 'a.png')).toThrow(
+      /^a\.png: damaged PNG \(its pixel data is/,
+    );
+  });
+
   it('refuses other files, damage and absurd sizes, naming the file', () => {
     const image = { images: new Uint8Array(4), height: 2, width: 2, channels: 1 };
     const file = encodeImageGrid(image);
@@ -185,3 +224,46 @@ describe('PNG', () => {
     expect(() => encodeImageGrid(image, { scale: 0.5 })).toThrow(/scale 0.5/);
   });
 });
+
+interface PngHeader {
+  readonly width: number;
+  readonly height: number;
+  readonly depth?: number;
+  readonly colour?: number;
+  readonly interlace?: number;
+}
+
+/** A PNG of rows of bytes as given, without filters. */
+function pngOf(
+  { width, height, depth = 8, colour = 0, interlace = 0 }: PngHeader,
+  rows: readonly (readonly number[])[],
+  others: readonly Uint8Array[] = [],
+): Uint8Array {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([depth, colour, 0, 0, interlace], 8);
+  const data = deflateSync(Uint8Array.from(rows.flatMap((row) => [0, ...row])));
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    ...[chunk('IHDR', header), ...others, chunk('IDAT', data), chunk('IEND', new Uint8Array())],
+  ]);
+}
+
+function chunk(type: string, data: Uint8Array): Uint8Array {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const ends = Buffer.alloc(8);
+  ends.writeUInt32BE(data.length, 0);
+  ends.writeUInt32BE(checksum(body), 4);
+  return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
+}
+
+/** CRC-32, as PNG's chunks have it. */
+function checksum(bytes: Uint8Array): number {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}

@@ -1,5 +1,6 @@
 import { PNG, type PNGWithMetadata } from 'pngjs';
 import type { Pixels } from '../../src/data/pixels.ts';
+import { checkPixelData } from './png-data.ts';
 
 /** More pixels than any image here has; a damaged header must not allocate gigabytes. */
 export const MAX_PIXELS = 2 ** 26;
@@ -22,6 +23,7 @@ export function decodePng(bytes: Uint8Array, source: string): Pixels {
   }
   let png: PNGWithMetadata;
   try {
+    checkPixelData(bytes);
     png = PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
