@@ -22,7 +22,7 @@ import {
   zeros,
   type Tensor,
 } from '@farmer/tensor';
-import { uniformSource } from '../support/conformance.ts';
+import { uniformSource } from '@farmer/tensor/conformance';
 import { describeOnDevices } from '../support/devices.ts';
 
 describeOnDevices('autograd', (device) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { registry, type Device } from '@farmer/tensor';
-import { checkForward, checkVjp } from '../support/conformance.ts';
+import { checkForward, checkVjp } from '@farmer/tensor/conformance';
 import { openTestDevice, testDevices } from '../support/devices.ts';
 
 // FARMER_TEST_CASES widens the search.

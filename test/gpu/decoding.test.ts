@@ -9,7 +9,7 @@ import {
   sampleLatents,
   type SamplingOptions,
 } from 'farmer';
-import { mismatch } from '../support/conformance.ts';
+import { mismatch } from '@farmer/tensor/conformance';
 import { describeOnDevices, testDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
 

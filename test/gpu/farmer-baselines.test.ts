@@ -14,7 +14,7 @@ import {
   Trainer,
   type ModelConfig,
 } from 'farmer';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 import { describeOnDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, read, tinyConfig } from '../support/farmer.ts';
 

@@ -5,7 +5,7 @@ import { map, reshape, scope, slice, stack, sum, tensor, type Tensor } from '@fa
 import { dimensions, Farmer, negativeLogLikelihood, totalLogLikelihood } from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, read, tinyConfig } from '../support/farmer.ts';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 
 const { tokens, channels, informative, values: pixels } = dimensions(tinyConfig);
 const imageShape = [4, 6, 1];

@@ -12,7 +12,7 @@ import {
   type NdArray,
   type Tensor,
 } from '@farmer/tensor';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 import { openTestDevice, testDevices } from '../support/devices.ts';
 
 const density = registry.find(({ name }) => name === 'gaussianMixtureLogProb')!;

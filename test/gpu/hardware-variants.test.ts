@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { map, registry, tensor, WebGpuDevice } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
-import { checkVjp } from '../support/conformance.ts';
+import { checkVjp } from '@farmer/tensor/conformance';
 import { checkFenced } from '../support/fences.ts';
 
 // Variants for hardware differ by workgroup memory and barriers, which software adapters run as well, if slowly;

@@ -13,7 +13,7 @@ import {
 import type { MatmulVariant } from '../../packages/tensor/src/webgpu/matmul/source.ts';
 import { subgroup } from '../../packages/tensor/src/webgpu/matmul/subgroup.ts';
 import { largeTile, tile } from '../../packages/tensor/src/webgpu/matmul/tile.ts';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 import { testAdapters } from '../support/devices.ts';
 import { runFenced } from '../support/fences.ts';
 

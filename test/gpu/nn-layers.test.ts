@@ -14,7 +14,7 @@ import {
   type Module,
 } from '@farmer/nn';
 import { map, mean, RandomStream, scope, sum, tensor } from '@farmer/tensor';
-import { uniformSource } from '../support/conformance.ts';
+import { uniformSource } from '@farmer/tensor/conformance';
 import { expectClose, normals } from '../support/arrays.ts';
 import { describeOnDevices } from '../support/devices.ts';
 import * as formulas from '../support/formulas.ts';

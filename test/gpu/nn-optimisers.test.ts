@@ -9,7 +9,7 @@ import {
   type Optimiser,
 } from '@farmer/nn';
 import { sampleRandom, scalar, scope, sizeOf, tensor, type Tensor } from '@farmer/tensor';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 import { describeOnDevices } from '../support/devices.ts';
 
 const shapes = { 'a.weight': [5, 7], 'a.bias': [7], 'b.weight': [3], gain: [] as number[] };

@@ -18,7 +18,7 @@ import {
   type Tensor,
 } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
-import { uniformSource } from '../support/conformance.ts';
+import { uniformSource } from '@farmer/tensor/conformance';
 import { testAdapters } from '../support/devices.ts';
 
 for (const adapter of testAdapters) {

@@ -17,7 +17,7 @@ import {
   shortRowVariants,
 } from '../../packages/tensor/src/webgpu/rows/select.ts';
 import type { RowVariant } from '../../packages/tensor/src/webgpu/rows/variant.ts';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 import { testAdapters } from '../support/devices.ts';
 import { runFenced } from '../support/fences.ts';
 

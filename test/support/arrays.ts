@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { sampleRandom, type Tensor } from '@farmer/tensor';
-import { mismatch, uniformSource } from './conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 import type { Matrix } from './formulas.ts';
 
 /** Standard normal values of a shape, always the same for a seed. */

@@ -9,7 +9,7 @@ import {
   type Sample,
   type Tensor,
 } from '@farmer/tensor';
-import { mismatch, uniformSource } from './conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 
 /** Elements of the fence on either side; a tensor starts at a multiple of 256 bytes. */
 const fence = 1024;

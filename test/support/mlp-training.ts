@@ -10,7 +10,7 @@ import {
   scope,
   type Tensor,
 } from '@farmer/tensor';
-import { uniformSource } from './conformance.ts';
+import { uniformSource } from '@farmer/tensor/conformance';
 
 class Classifier extends Module {
   readonly hidden: Linear;

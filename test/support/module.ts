@@ -1,6 +1,6 @@
 import type { Module } from '@farmer/nn';
 import { sampleRandom } from '@farmer/tensor';
-import { uniformSource } from './conformance.ts';
+import { uniformSource } from '@farmer/tensor/conformance';
 import { toMatrix, type Matrix } from './formulas.ts';
 
 /** Gives every parameter random values, those that start at 0 or 1 too, so that no test passes vacuously. */

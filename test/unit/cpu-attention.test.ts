@@ -11,7 +11,7 @@ import {
 import type { Op } from '../../packages/tensor/src/op.ts';
 import { ndarrayOf, type NdArray } from '../../packages/tensor/src/reference.ts';
 import { sampleRandom } from '../../packages/tensor/src/sample.ts';
-import { uniformSource } from '../support/conformance.ts';
+import { uniformSource } from '@farmer/tensor/conformance';
 
 async function runOn(
   threads: number,

@@ -28,7 +28,7 @@ import {
 import { sampleGaussianMixtureOp } from '../../packages/tensor/src/ops/sample-gaussian-mixture.ts';
 import { sgdMomentumOp } from '../../packages/tensor/src/ops/sgd.ts';
 import { spawnNodeWorker } from '../../packages/tensor/node/workers.ts';
-import { mismatch, uniformSource } from '../support/conformance.ts';
+import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 
 let single: CpuDevice;
 let pair: CpuDevice;

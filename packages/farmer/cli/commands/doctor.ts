@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { registry } from '@farmer/tensor';
 import {
   formatDoctor,
   measureDevice,
@@ -8,22 +9,29 @@ import {
   type AdapterReport,
   type DeviceSpeed,
 } from '@farmer/tensor/node';
+import { checkOps } from '../check-ops.ts';
 import { withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
+
+interface DoctorOptions extends CommonOptions {
+  readonly check?: boolean;
+}
 
 export function addDoctorCommand(program: Command): void {
   const command = program
     .command('doctor')
     .description(
       'Show which device is taken and why, the WebGPU adapter, their speed, and how exact they are.',
-    );
-  withCommonOptions(command, ['farmer doctor', 'farmer doctor --adapter swiftshader']).action(
-    async (options: CommonOptions) => {
+    )
+    .option('--check', 'check that the device computes every op and its gradient right (a minute)');
+  withCommonOptions(command, ['farmer doctor', 'farmer doctor --adapter hardware --check']).action(
+    async (options: DoctorOptions) => {
       const output = createOutput(options);
       const taken = await openDevice(options);
       const reason = reasonFor(options, taken.kind);
       output.line(`taken      ${taken.name}: ${reason}`);
       const speeds = [await measureDevice(taken)];
+      const wrong = options.check ? await checkOps(taken, output) : undefined;
       taken.destroy();
       const report = await adapterReport(options.adapter);
       // What was not taken, for comparison.
@@ -38,9 +46,26 @@ export function addDoctorCommand(program: Command): void {
       }
       for (const speed of speeds) output.line(speedLine(speed));
       output.line(`\nWebGPU\n${typeof report === 'string' ? report : formatDoctor(report)}`);
-      output.result({ command: 'doctor', taken: taken.name, reason, speeds, webgpu: report });
+      if (wrong) output.line(`\n${describeCheck(wrong)}`);
+      output.result({
+        command: 'doctor',
+        taken: taken.name,
+        reason,
+        speeds,
+        wrong,
+        webgpu: report,
+      });
+      if (wrong?.length) {
+        throw new Error(`${taken.name} computes wrongly; train and sample on another device`);
+      }
     },
   );
+}
+
+function describeCheck(wrong: readonly string[]): string {
+  const checked = `${registry.length} ops, their values and gradients against float64`;
+  if (wrong.length === 0) return `checked    ${checked}: all as they should be`;
+  return `checked    ${checked}: ${wrong.length} wrong\n${wrong.map((line) => `  ${line}`).join('\n')}`;
 }
 
 function reasonFor({ device, adapter }: CommonOptions, kind: string): string {

@@ -1,15 +1,11 @@
-import {
-  apply,
-  ndarray,
-  sampleRandom,
-  scope,
-  sizeOf,
-  tensor,
-  type Device,
-  type NdArray,
-  type Op,
-  type Sample,
-} from '@farmer/tensor';
+import { apply } from './apply.ts';
+import type { Device } from './device.ts';
+import type { Op, Sample } from './op.ts';
+import { ndarray, type NdArray } from './reference.ts';
+import { sampleRandom } from './sample.ts';
+import { scope } from './scope.ts';
+import { sizeOf } from './shape.ts';
+import { tensor } from './tensor.ts';
 
 /** A source of uniforms for one sample case (mulberry32). */
 export function uniformSource(seed: number): () => number {
