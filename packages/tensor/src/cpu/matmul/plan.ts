@@ -115,11 +115,11 @@ export function planMatmul(problem: MatmulProblem): KernelPlan {
   };
 }
 
-/** The tile that computes fewer columns beyond n; the first is 5 % faster at whole tiles. */
+/** The tile that computes fewer columns beyond n; the wide one is 2 to 5 % faster at whole tiles. */
 function tileFor(n: number): TileShape {
-  const [first, second] = tileShapes;
+  const [narrow, wide] = tileShapes;
   const cost = ({ columns }: TileShape): number => roundUp(n, columns);
-  return cost(first) <= 1.05 * cost(second) ? first : second;
+  return cost(wide) <= 1.03 * cost(narrow) ? wide : narrow;
 }
 
 /**
