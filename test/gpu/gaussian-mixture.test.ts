@@ -124,6 +124,15 @@ for (const name of testDevices) {
       expect(await gradients(z, head, k)).toEqual(await gradients(z, head, k));
     });
 
+    test('a head without values has a gradient of zeros', async () => {
+      const head = ndarray([2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+      // Leaves no zeros in the blocks that the gradient may take.
+      const none = new Float32Array(10).fill(NaN);
+      scope(() => void Array.from({ length: 20 }, () => tensor(none, [2, 5], 'f32', device)));
+      const [, ofHead] = await gradients(ndarray([2, 0, 2], []), head, 1);
+      expect(ofHead).toEqual(new Array(10).fill(0));
+    });
+
     test('samples have the mixture’s moments, and scale 0 gives means', async () => {
       const random = sampleRandom(uniformSource(5));
       const count = 20000;

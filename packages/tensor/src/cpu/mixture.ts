@@ -41,7 +41,8 @@ export function planMixture(
   const groupsPerTask = Math.max(1, Math.floor(elementsPerTask / perGroup));
   const isSplit = splitGroups && perGroup > elementsPerTask;
   const valuesPerTask = isSplit ? Math.max(16, Math.floor(elementsPerTask / perValue)) : values;
-  const valueTasks = Math.ceil(values / Math.max(1, valuesPerTask));
+  // Without any values a head still has its gradient, zeros.
+  const valueTasks = Math.max(1, Math.ceil(values / Math.max(1, valuesPerTask)));
   // The normal density's constant: d / 2 · ln 2π
   const constant = 0.5 * channels * Math.log(2 * Math.PI);
   return {
