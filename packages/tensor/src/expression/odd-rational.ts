@@ -1,4 +1,4 @@
-/** x P(x²) / Q(x²) for |x| up to `limit`, where it rounds to ±1; coefficients from the constant one up. */
+/** x P(x²) / Q(x²) for |x| up to `limit`, whose value, ±1 within 2e-7, serves beyond; coefficients from the constant one up. */
 export interface OddRational {
   readonly limit: number;
   readonly numerator: readonly number[];
