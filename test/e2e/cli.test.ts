@@ -64,6 +64,7 @@ describe.concurrent('bad input', () => {
     ['train --stepz 3', "unknown option '--stepz'"],
     ['train --steps -3', 'Expected a whole number from 1 up'],
     ['train --steps 1e3', 'Expected a whole number from 1 up'],
+    ['train --data images --image-size 513', 'Expected a whole number from 1 to 512'],
     ['train --preset tinny', 'unknown preset "tinny"; did you mean "tiny"?'],
     ['train --data mnst', 'did you mean "mnist"?'],
     ['train --data ./no/such/folder', 'no/such/folder'],

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { setDefaultDevice, WebGpuDevice, type Device } from '@farmer/tensor';
+import type { StateDict } from '@farmer/nn';
 import { openDevice } from '@farmer/tensor/node';
 import { fitHistogram, preset, Trainer, type FarmerConfig, type TrainingMetrics } from 'farmer';
 import { openTestDevice, testDevices } from '../support/devices.ts';
@@ -100,6 +101,41 @@ describe('training', () => {
       expect(await Promise.all(readings)).toEqual(expected);
     });
   }
+
+  test('a run that resumes goes on as one that was not interrupted, to the bit', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const [whole, first] = [newTrainer(), newTrainer()];
+    const expected = await losses(whole, 6);
+    expect(await losses(first, 3)).toEqual(expected.slice(0, 3));
+    const loaded = async (state: Promise<StateDict>) => new Map(Object.entries(await state));
+    const resumed = newTrainer();
+    resumed.model.loadStateDict(await loaded(first.model.stateDict()), 'first');
+    resumed.optimizer.loadStateDict(await loaded(first.optimizer.stateDict()), 'first');
+    resumed.resumeAt(3);
+    expect(await losses(resumed, 3)).toEqual(expected.slice(3));
+  });
+
+  test('the first step moves every value by the learning rate, as Adam does without clipping', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const trainer = newTrainer();
+    const bias = trainer.model.namedParameters().get('ar.informativeHead.bias')!;
+    const before = await bias.data();
+    trainer.advance();
+    const { learningRate } = await trainer.readMetrics();
+    expect(learningRate).toBeCloseTo(config.training.peakLearningRate / config.training.warmup, 9);
+    const moved = Array.from(await bias.data(), (x, i) => Math.abs(x - before[i]!) / learningRate);
+    for (const share of moved) expect(share).toBeCloseTo(1, 2);
+  });
+
+  test('bits are per dimension of the images as they are, though the loss counts their padding', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const model = { ...config.model, pixels: 'uniform' as const, patch: 4 };
+    const trainer = new Trainer({ ...config, model }, dataset, histogram, 1);
+    trainer.advance();
+    const { loss, bitsPerDim } = await trainer.readMetrics();
+    const [padded, own] = [4 * 8, 4 * 6];
+    expect(bitsPerDim).toBeCloseTo((padded * (loss / Math.LN2 + 7)) / own, 4);
+  });
 
   test('a step whose loss is not finite changes nothing and is counted', async () => {
     await use(openDevice({ device: 'cpu' }));

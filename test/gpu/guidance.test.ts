@@ -151,6 +151,23 @@ describeOnDevices(
       expect(distanceTo(naive, target)).toBeLessThan(chance + 0.03);
     });
 
+    test('temperatures: the mixtures that propose have theirs, those that weigh others', async () => {
+      const [weight, c, u] = [2, { mean: 0.5, std: 0.8 }, { mean: -0.5, std: 1.5 }];
+      const temperatures = { scale: 0.7, weighingScale: 1.4 };
+      const pool = { conditional: 300, unconditional: 0 };
+      const drawn = await draws(
+        [{ weight: 1, ...c }],
+        [{ weight: 1, ...u }],
+        count,
+        resampling({ weight, ...pool, ...temperatures }),
+      );
+      const normal = (x: number, { mean, std }: typeof c, scale: number) =>
+        density([{ weight: 1, mean, std: std * scale }], x);
+      const target = (x: number) =>
+        normal(x, c, 0.7) * (normal(x, c, 1.4) / normal(x, u, 1.4)) ** weight;
+      expect(distanceTo(drawn, target)).toBeLessThan(chance + 0.01);
+    });
+
     test('weights: the formulas, for any densities; impossible candidates last, equal ones equal', async () => {
       const log = fc.oneof(
         fc.constant(-Infinity),

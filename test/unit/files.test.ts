@@ -98,6 +98,12 @@ describe('writeFileAtomic', () => {
     );
   });
 
+  it('does not put a file in the place of a device', async () => {
+    for (const write of [writeFileAtomic('/dev/null', 'x'), checkWritable('/dev/null')]) {
+      await expect(write).rejects.toThrow('cannot write /dev/null: it is a device or a pipe');
+    }
+  });
+
   it('lets one of many writers at once win, whole', async () => {
     const path = join(folder, 'shared');
     const contents = Array.from({ length: 8 }, (_, i) => String(i).repeat(10_000));

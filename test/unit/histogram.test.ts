@@ -27,6 +27,12 @@ describe('a small histogram', () => {
     expect(histogram.pmf[256 + 17]).toBeCloseTo((0 + 2 * global(0)) / 4, 14);
   });
 
+  it('is not fitted to images so large that it would fill the memory', () => {
+    expect(() => fitHistogram(grey(new Array<number>(2 ** 18 + 1).fill(0), 2 ** 18 + 1))).toThrow(
+      /"tiny" has images of 1 × 262145.*more than 262144 values each.*--image-size/,
+    );
+  });
+
   it('has rows that sum to 1 and no zero', () => {
     for (const pixel of [0, 1]) {
       const row = histogram.pmf.subarray(256 * pixel, 256 * (pixel + 1));

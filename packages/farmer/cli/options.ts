@@ -1,4 +1,7 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+/** Larger images have more values than a model's histogram takes. */
+const MAX_IMAGE_SIDE = 512;
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -31,6 +34,12 @@ export function withCommonOptions(command: Command, examples: readonly string[])
     .option('--json', 'write one JSON object with the results to stdout, all else to stderr')
     .option('--debug', 'show stack traces')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
+}
+
+/** --image-size, of commands that read a folder of images. */
+export function imageSizeOption(): Option {
+  const does = "scale a folder's images to this height and width";
+  return new Option('--image-size <n>', does).argParser(wholeNumber(1, MAX_IMAGE_SIDE));
 }
 
 /** Parses a whole number of at least `least`, and at most `most` if that is given. */

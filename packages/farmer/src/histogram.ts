@@ -10,6 +10,8 @@ export type PixelHistogram = {
 };
 
 const LEVELS = 256;
+/** Values an image of the largest histogram, 512 MiB: images of 512 × 512 in grey. */
+const MOST_VALUES = 2 ** 18;
 
 /**
  * The independent per-pixel histogram of a training set: the model that knows no dependence between
@@ -20,10 +22,17 @@ const LEVELS = 256;
  *
  * with n images and `global` the histogram over all pixels, itself with one added count a level
  * ((counts + 1) / (n·D + 256)), so that a level that the training set lacks has a finite cost.
+ *
+ * @throws RangeError for images of more than 2^18 values
  */
 export function fitHistogram(dataset: ImageDataset, smoothing = 50): PixelHistogram {
   if (!(smoothing > 0)) throw new RangeError(`smoothing is ${smoothing}, expected more than 0`);
   const { count, height, width, channels } = dataset;
+  if (imageSize(dataset) > MOST_VALUES) {
+    throw new RangeError(
+      `dataset "${dataset.name}" has images of ${formatImageShape(dataset)}, more than ${MOST_VALUES} values each: scale them down (the command line does with --image-size)`,
+    );
+  }
   const counts = levelCounts(dataset);
   const global = new Float64Array(LEVELS).fill(1);
   for (let i = 0; i < counts.length; i++) global[i % LEVELS]! += counts[i]!;

@@ -1,6 +1,6 @@
 import { empty, persist, philoxUniforms, type Tensor } from '@farmer/tensor';
 import { CapturedTraining, type StepMetrics } from './captured-training.ts';
-import type { FarmerConfig } from './config.ts';
+import type { FarmerConfig, TrainingConfig } from './config.ts';
 import type { ImageDataset } from './data/image-dataset.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
 import type { PixelHistogram } from './histogram.ts';
@@ -81,19 +81,20 @@ export class Trainer extends CapturedTraining {
   }
 }
 
-/** Only Gaussian noise changes over training: σ falls from start to end by a cosine (section 3.1). */
+/** σ of Gaussian noise falls from start to end by a cosine (section 3.1). */
+export function noiseAt({ noise, steps }: Pick<TrainingConfig, 'noise' | 'steps'>, step: number) {
+  const [start, end] = noise;
+  return end + (start - end) * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
+}
+
+/** Only Gaussian noise changes over training. */
 function pixelMapSchedule(
   config: FarmerConfig,
   histogram: PixelHistogram,
 ): (step: number) => PixelMap {
-  const { noise, steps } = config.training;
-  const [start, end] = noise;
   if (config.model.pixels !== 'gaussian') {
     const fixed = pixelMap(config.model, histogram, 0);
     return () => fixed;
   }
-  return (step) => {
-    const sigma = end + (start - end) * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
-    return pixelMap(config.model, histogram, sigma);
-  };
+  return (step) => pixelMap(config.model, histogram, noiseAt(config.training, step));
 }

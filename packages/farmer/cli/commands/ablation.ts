@@ -15,7 +15,13 @@ import { readClassifier } from '../classifier-file.ts';
 import { checkFit, readReference } from '../classifier-reference.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
-import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import {
+  collect,
+  imageSizeOption,
+  wholeNumber,
+  withCommonOptions,
+  type CommonOptions,
+} from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { resolveRun, type RunConfig } from '../run-config.ts';
 import { loadSplit, drawImages } from '../training-data.ts';
@@ -53,7 +59,7 @@ export function addAblationCommand(program: Command): void {
     )
     .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
     .option('--train-images <n>', 'use only this many training images', wholeNumber(1))
-    .option('--image-size <n>', "scale a folder's images to this height and width", wholeNumber(1))
+    .addOption(imageSizeOption())
     .option('--set <key=value>', "change one part of every row's model", collect, [])
     .option('--steps <n>', 'optimisation steps of the full model', wholeNumber(1))
     .addOption(

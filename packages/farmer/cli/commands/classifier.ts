@@ -11,7 +11,13 @@ import { MAX_BLOCKS, MAX_WIDTH, readClassifier, writeClassifier } from '../class
 import { checkFit } from '../classifier-reference.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
-import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import {
+  imageSizeOption,
+  positiveNumber,
+  wholeNumber,
+  withCommonOptions,
+  type CommonOptions,
+} from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { compilingLine } from '../progress.ts';
 import { runTraining } from '../training-loop.ts';
@@ -44,7 +50,7 @@ export function addClassifierCommand(program: Command): void {
     .command('train')
     .description('Train a small convolutional classifier and write its weights.')
     .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
-    .option('--image-size <n>', "scale a folder's images to this height and width", wholeNumber(1))
+    .addOption(imageSizeOption())
     .requiredOption('--out <file>', 'the safetensors file to write')
     .option('--epochs <n>', 'passes over the training images', wholeNumber(1), 8)
     .option('--batch <n>', 'images a step', wholeNumber(1), 64)

@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { fitHistogram, histogramBitsPerDim } from '../../src/histogram.ts';
 import { DATASET_NAMES } from '../data/load-dataset.ts';
-import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { imageSizeOption, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { imagesOfEveryClass } from '../preview.ts';
 import { checkGrid, writeGrid } from '../sample-grid.ts';
@@ -39,7 +39,7 @@ export function addDataCommand(program: Command): void {
       '--data <name|dir>',
       'only this dataset, or a folder with one sub-folder of PNGs a class',
     )
-    .option('--image-size <n>', "scale a folder's images to this height and width", wholeNumber(1))
+    .addOption(imageSizeOption())
     .option('--preview <file>', 'write a grid PNG with one row a class (of mnist without --data)')
     .option('--columns <n>', 'images a row of the preview', wholeNumber(1), 10);
   withCommonOptions(command, [

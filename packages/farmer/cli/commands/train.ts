@@ -5,7 +5,13 @@ import { presets } from '../../src/presets.ts';
 import { readCheckpoint } from '../checkpoint.ts';
 import { withDevice } from '../device.ts';
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
-import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import {
+  collect,
+  imageSizeOption,
+  wholeNumber,
+  withCommonOptions,
+  type CommonOptions,
+} from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { resolveRun, type RunChoices, type RunConfig } from '../run-config.ts';
@@ -29,7 +35,7 @@ export function addTrainCommand(program: Command): void {
     .option('--config <file>', 'JSON file with the parts that differ from the preset')
     .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
     .option('--train-images <n>', 'use only this many training images', wholeNumber(1))
-    .option('--image-size <n>', "scale a folder's images to this height and width", wholeNumber(1))
+    .addOption(imageSizeOption())
     .option(
       '--set <key=value>',
       'change one part, as in training.batch=64 (repeatable)',

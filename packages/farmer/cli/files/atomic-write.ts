@@ -11,6 +11,7 @@ import { describeWriteError } from './write-error.ts';
  * @throws Error naming the path, in plain words for a full disk; the old file is then unchanged.
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  await checkTarget(path);
   const temporary = temporaryName(path);
   try {
     await makeFolder(dirname(path));
@@ -30,11 +31,7 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
  * @throws Error as `writeFileAtomic` would
  */
 export async function checkWritable(path: string): Promise<void> {
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (isFolder) throw new Error(`cannot write ${path}: it is a folder`);
+  await checkTarget(path);
   const temporary = temporaryName(path);
   try {
     await makeFolder(dirname(path));
@@ -42,6 +39,15 @@ export async function checkWritable(path: string): Promise<void> {
     await rm(temporary);
   } catch (error) {
     throw new Error(describeWriteError(path, 0, error), { cause: error });
+  }
+}
+
+/** The rename would put a file in the place of /dev/null, or of a pipe. */
+async function checkTarget(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new Error(`cannot write ${path}: it is a folder`);
+  if (found && !found.isFile()) {
+    throw new Error(`cannot write ${path}: it is a device or a pipe, not a file`);
   }
 }
 
