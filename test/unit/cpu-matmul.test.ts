@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { matmulScratchBytes } from '../../packages/tensor/src/cpu/matmul/kernels.ts';
+import { matmulScratchBytes } from '../../packages/tensor/src/cpu/matmul/packed.ts';
 import { planMatmul, type MatmulProblem } from '../../packages/tensor/src/cpu/matmul/plan.ts';
 import { scratchBytes } from '../../packages/tensor/src/cpu/participant.ts';
 import { ThreadPool } from '../../packages/tensor/src/cpu/pool.ts';

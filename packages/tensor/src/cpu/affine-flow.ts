@@ -1,7 +1,8 @@
 import type { Tensor } from '../tensor.ts';
 import { pointerOf, type CpuKernel } from './kernel.ts';
 import { exp } from './math.ts';
-import { eachQuad, sumOfLanes } from './quads.ts';
+import { sumOfLanes } from './lanes.ts';
+import { eachQuad } from './quads.ts';
 import { F32x4, I32, ModuleBuilder, readWords, type FunctionBuilder } from './wasm/index.ts';
 
 const elementsPerTask = 8192;

@@ -3,7 +3,8 @@ import type { Tensor } from '../tensor.ts';
 import type { CpuKernel } from './kernel.ts';
 import { exp, log } from './math.ts';
 import { eachMixtureGroup, planMixture } from './mixture.ts';
-import { eachQuad, foldQuads, sumOfLanes } from './quads.ts';
+import { sumOfLanes } from './lanes.ts';
+import { eachQuad, foldQuads } from './quads.ts';
 import { F32x4, I32, I32x4, ModuleBuilder, type FunctionBuilder } from './wasm/index.ts';
 
 /** Inputs z and head; outputs log-probabilities [G, n] and log π_k N_k of every component [G, n, K]. */

@@ -6,7 +6,8 @@ import {
   runMultiTensor,
   type MultiTensorKernel,
 } from './multi-tensor.ts';
-import { foldQuads, sumOfLanes } from './quads.ts';
+import { sumOfLanes } from './lanes.ts';
+import { foldQuads } from './quads.ts';
 import { F32, F32x4, I32, ModuleBuilder, readWords } from './wasm/index.ts';
 
 const squares: MultiTensorKernel = {

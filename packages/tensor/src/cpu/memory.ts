@@ -1,3 +1,4 @@
+import { roundUp } from '../round-up.ts';
 import type { MemoryReport } from '../device.ts';
 import { blockAlignment, blockSize, bucketSize, FreeBlocks } from '../free-blocks.ts';
 import { MemoryLedger } from '../memory-ledger.ts';
@@ -136,5 +137,3 @@ export class LinearMemory {
     }
   }
 }
-
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;

@@ -1,5 +1,6 @@
 import { multiplier0, multiplier1, rounds, weyl0, weyl1 } from '../random/philox.ts';
-import { I32x4, type FunctionBuilder, type I32 } from './wasm/index.ts';
+import { transposeLanes } from './lanes.ts';
+import { I32x4, type F32x4, type FunctionBuilder, type I32 } from './wasm/index.ts';
 
 /** What a random op's calls share: its state (a pointer to key and step, four words) and the call's number. */
 export interface PhiloxStream {
@@ -27,7 +28,8 @@ export function philoxBlocks(
       const k1 = key1.add(Math.imul(round, weyl1));
       c = [f.let(high1.xor(c[1]!).xor(k0)), low1, f.let(high0.xor(c[3]!).xor(k1)), low0];
     }
-    return transpose(f, c);
+    const rows = c.map((words) => words.asF32x4()) as [F32x4, F32x4, F32x4, F32x4];
+    return transposeLanes(f, rows).map((words) => f.let(words.asI32x4()));
   };
 }
 
@@ -38,16 +40,4 @@ function wideProduct(f: FunctionBuilder, x: I32x4, factor: number): [high: I32x4
     f.let(x.wideMul(I32x4.of(factor), 'high')),
   ];
   return [f.let(front.shuffle(back, [1, 3, 5, 7])), f.let(front.shuffle(back, [0, 2, 4, 6]))];
-}
-
-/** Four vectors as the rows of a matrix; its columns. */
-function transpose(f: FunctionBuilder, [a, b, c, d]: readonly I32x4[]): I32x4[] {
-  const [ab, cd] = [f.let(a!.shuffle(b!, [0, 4, 1, 5])), f.let(c!.shuffle(d!, [0, 4, 1, 5]))];
-  const [ef, gh] = [f.let(a!.shuffle(b!, [2, 6, 3, 7])), f.let(c!.shuffle(d!, [2, 6, 3, 7]))];
-  return [
-    f.let(ab.shuffle(cd, [0, 1, 4, 5])),
-    f.let(ab.shuffle(cd, [2, 3, 6, 7])),
-    f.let(ef.shuffle(gh, [0, 1, 4, 5])),
-    f.let(ef.shuffle(gh, [2, 3, 6, 7])),
-  ];
 }

@@ -1,3 +1,4 @@
+import { foldLanes } from './lanes.ts';
 import { storeLanes } from './pointwise/primitives.ts';
 import { F32x4, I32, I32x4, type FunctionBuilder } from './wasm/index.ts';
 
@@ -33,28 +34,22 @@ export function eachQuad(f: FunctionBuilder, bytes: I32, visit: (quad: Quad) => 
   });
 }
 
-/** The sum or maximum of `value` over a run of floats, in all lanes. */
+const folds = {
+  sum: { identity: 0, combine: (a, b) => a.add(b) },
+  max: { identity: -Infinity, combine: (a, b) => a.max(b) },
+  // One instruction, where `max` with its rules for NaN takes eight: `b > a ? b : a`.
+  maxNumber: { identity: -Infinity, combine: (a, b) => a.pmax(b) },
+} as const satisfies Record<string, { identity: number; combine: (a: F32x4, b: F32x4) => F32x4 }>;
+
+/** The sum or maximum of `value` over a run of floats, in all lanes; `maxNumber` passes over NaN. */
 export function foldQuads(
   f: FunctionBuilder,
-  kind: 'sum' | 'max',
+  kind: keyof typeof folds,
   bytes: I32,
   value: (quad: Quad) => F32x4,
 ): F32x4 {
-  const identity = kind === 'sum' ? 0 : -Infinity;
-  const combine = kind === 'sum' ? add : max;
+  const { identity, combine } = folds[kind];
   const total = f.let(F32x4.of(identity));
   eachQuad(f, bytes, (quad) => f.set(total, combine(total, quad.keep(value(quad), identity))));
-  return acrossLanes(f, total, combine);
-}
-
-/** The sum of the four lanes, in all lanes. */
-export const sumOfLanes = (f: FunctionBuilder, x: F32x4): F32x4 => acrossLanes(f, x, add);
-
-const add = (a: F32x4, b: F32x4): F32x4 => a.add(b);
-const max = (a: F32x4, b: F32x4): F32x4 => a.max(b);
-
-function acrossLanes(f: FunctionBuilder, x: F32x4, combine: (a: F32x4, b: F32x4) => F32x4): F32x4 {
-  const lanes = f.let(x);
-  const pairs = f.let(combine(lanes, lanes.shuffle(lanes, [2, 3, 0, 1])));
-  return f.let(combine(pairs, pairs.shuffle(pairs, [1, 0, 3, 2])));
+  return foldLanes(f, total, combine);
 }

@@ -3,14 +3,8 @@ import type { Tensor } from '../tensor.ts';
 import { floatWord } from './command-list.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { storeLanes } from './pointwise/primitives.ts';
-import {
-  F32x4,
-  I32x4,
-  ModuleBuilder,
-  readWords,
-  type FunctionBuilder,
-  type I32,
-} from './wasm/index.ts';
+import { foldQuads, type Quad } from './quads.ts';
+import { ModuleBuilder, readWords, type F32x4, type FunctionBuilder, I32 } from './wasm/index.ts';
 
 const elementsPerTask = 8192;
 
@@ -84,6 +78,10 @@ function rowModule({ bindings, uniforms = [], body }: RowKernel): ModuleBuilder 
     const splats = uniforms.map((_, i) => f.let(f.splat(args, 4 * (3 + 2 * bindings.length + i))));
     const pointerTo = (binding: string): I32 => pointers[bindings.indexOf(binding)]!;
     const bytes = f.let(w.length.shl(2));
+    const elementsOf = ({ load, store }: Quad): RowElements => ({
+      load: (binding) => load(pointerTo(binding)),
+      store: (binding, value) => store(pointerTo(binding), value),
+    });
     f.while(row.lt(end), () => {
       body({
         f,
@@ -91,7 +89,10 @@ function rowModule({ bindings, uniforms = [], body }: RowKernel): ModuleBuilder 
         pointer: pointerTo,
         uniform: (name) => splats[uniforms.indexOf(name)]!,
         each: (visit) => eachVector(f, pointerTo, bytes, visit),
-        fold: (kind, value) => foldRow(f, pointerTo, bytes, kind, value),
+        fold: (kind, value) => {
+          const fold = kind === 'max' ? 'maxNumber' : kind;
+          return foldQuads(f, fold, bytes, (quad) => value(elementsOf(quad)));
+        },
         storeScalar: (binding, value) => f.store(pointerTo(binding), value.lane(0)),
       });
       pointers.forEach((pointer, i) => f.set(pointer, pointer.add(strides[i]!)));
@@ -101,13 +102,14 @@ function rowModule({ bindings, uniforms = [], body }: RowKernel): ModuleBuilder 
   return module;
 }
 
+/** Unlike `eachQuad` it writes `visit` once, for whole vectors and for what is left: faster for short rows. */
 function eachVector(
   f: FunctionBuilder,
   pointerTo: (binding: string) => I32,
   bytes: I32,
   visit: (elements: RowElements) => void,
 ): void {
-  const offset = f.let(bytes.sub(bytes));
+  const offset = f.let(I32.of(0));
   f.while(offset.lt(bytes), () => {
     const left = f.let(bytes.sub(offset));
     visit({
@@ -117,42 +119,4 @@ function eachVector(
     });
     f.set(offset, offset.add(16));
   });
-}
-
-/** Lanes beyond the row's end count as the fold's identity. */
-function foldRow(
-  f: FunctionBuilder,
-  pointerTo: (binding: string) => I32,
-  bytes: I32,
-  kind: 'sum' | 'max',
-  value: (elements: RowElements) => F32x4,
-): F32x4 {
-  const identity = kind === 'sum' ? 0 : -Infinity;
-  // One instruction, where `max` with its rules for NaN takes eight: `b > a ? b : a`.
-  const combine = (a: F32x4, b: F32x4): F32x4 => (kind === 'sum' ? a.add(b) : a.pmax(b));
-  const total = f.let(F32x4.of(identity));
-  const offset = f.let(bytes.sub(bytes));
-  const add = (keep: (x: F32x4) => F32x4, store: RowElements['store']): void => {
-    const load = (binding: string): F32x4 => f.let(f.f32x4(pointerTo(binding).add(offset)));
-    f.set(total, combine(total, keep(value({ load, store }))));
-    f.set(offset, offset.add(16));
-  };
-  const place = (binding: string): I32 => pointerTo(binding).add(offset);
-  f.while(offset.add(16).le(bytes), () =>
-    add(
-      (x) => x,
-      (binding, x) => f.store(place(binding), x),
-    ),
-  );
-  f.if(offset.lt(bytes), () => {
-    const inside = I32x4.lanes([0, 1, 2, 3]).lt(bytes.sub(offset).shr(2).splat());
-    const mask = f.let(inside);
-    const left = f.let(bytes.sub(offset));
-    add(
-      (x) => mask.select(x, identity),
-      (binding, x) => storeLanes(f, f.let(place(binding)), left, f.let(x)),
-    );
-  });
-  const pairs = f.let(combine(total, total.shuffle(total, [2, 3, 0, 1])));
-  return f.let(combine(pairs, pairs.shuffle(pairs, [1, 0, 3, 2])));
 }

@@ -1,3 +1,4 @@
+import { roundUp } from '../round-up.ts';
 import type { Storage } from '../device.ts';
 import { bytesPerElement, type DType } from '../dtype.ts';
 import { identityOf, type Reduction, type ReductionShape } from '../reduction.ts';
@@ -37,8 +38,6 @@ export function reduceMiddleAxis(
   const rest = { outer, length: chunks, inner };
   reduceMiddleAxis(run, reduction, dtype, rest, partial, output, count);
 }
-
-const roundUp = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
 
 /** Elements of a row that are reduced together: enough parts to fill the device, at most 4096 elements each. */
 function rowChunk({ capabilities }: KernelRun, { outer, length }: ReductionShape): number {

@@ -1,8 +1,10 @@
+import { roundUp } from '../../round-up.ts';
 import type { AttentionBackwardParams } from '../../ops/attention-backward.ts';
 import type { Storage } from '../../device.ts';
 import { bytesPerElement } from '../../dtype.ts';
 import type { Tensor } from '../../tensor.ts';
 import { pointerOf, type CpuKernel } from '../kernel.ts';
+import { sumOfLanes } from '../lanes.ts';
 import { exp } from '../math.ts';
 import { transposeMatrix } from '../matmul/packing.ts';
 import { reduceMiddleAxis } from '../reduce.ts';
@@ -11,7 +13,6 @@ import {
   attentionModule,
   attentionSizes,
   executeAttention,
-  roundUp,
   scoresStepOf,
   tileStepOf,
   type Unit,
@@ -20,7 +21,6 @@ import {
   clearRow,
   copyRows,
   eachVector,
-  foldLanes,
   packPanels,
   tileProduct,
   tileRows,
@@ -196,8 +196,7 @@ function scoreGradients(
     f.set(products, products.add(keep(product, 0)));
   });
   // δ = dO·O - dLogSum
-  const sum = foldLanes(f, products, (a, b) => a.add(b));
-  const delta = f.let(sum.sub(f.splat(at.dLogSums.add(i.shl(2)))));
+  const delta = f.let(sumOfLanes(f, products).sub(f.splat(at.dLogSums.add(i.shl(2)))));
   const logSum = f.let(f.splat(at.logSums.add(i.shl(2))));
   const bytes = f.let(visible(i.add(1)).shl(2));
   const offset = eachVector(f, bytes, (offset, keep) => {

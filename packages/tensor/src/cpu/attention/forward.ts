@@ -1,6 +1,8 @@
+import { roundUp } from '../../round-up.ts';
 import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
 import { pointerOf, type CpuKernel } from '../kernel.ts';
+import { foldLanes, sumOfLanes } from '../lanes.ts';
 import { exp, log } from '../math.ts';
 import { transposeMatrix } from '../matmul/packing.ts';
 import { F32x4, I32, ModuleBuilder, type FunctionBuilder } from '../wasm/index.ts';
@@ -8,20 +10,11 @@ import {
   attentionModule,
   attentionSizes,
   executeAttention,
-  roundUp,
   scoresStepOf,
   tileStepOf,
   type Unit,
 } from './plan.ts';
-import {
-  clearRow,
-  copyRows,
-  eachVector,
-  foldLanes,
-  packPanels,
-  tileProduct,
-  tileRows,
-} from './tiles.ts';
+import { clearRow, copyRows, eachVector, packPanels, tileProduct, tileRows } from './tiles.ts';
 
 // The workspace: a vector for each row's 1 / Σ exp, a tile of the output, a tile of scores, Kᵀ.
 const tileOffset = 16 * tileRows;
@@ -116,6 +109,6 @@ function exponentials(
     f.set(sum, sum.add(kept));
   });
   clearRow(f, row, offset, f.let(end.shl(2)));
-  const whole = foldLanes(f, sum, (a, b) => a.add(b));
+  const whole = sumOfLanes(f, sum);
   return { whole, logSum: f.let(log(f, whole).add(shift)) };
 }

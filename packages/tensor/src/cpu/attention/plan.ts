@@ -1,3 +1,4 @@
+import { roundUp } from '../../round-up.ts';
 import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
 import { floatWord } from '../command-list.ts';
@@ -10,9 +11,6 @@ import { tileRows } from './tiles.ts';
 const wantedUnits = 8;
 const minSplitRows = 48;
 const maxTasksWithMemory = 16;
-
-export const roundUp = (value: number, multiple: number): number =>
-  Math.ceil(value / multiple) * multiple;
 
 export interface AttentionSizes {
   readonly batch: number;

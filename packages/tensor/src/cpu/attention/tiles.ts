@@ -113,16 +113,6 @@ export function clearRow(f: FunctionBuilder, row: I32, offset: I32, end: I32): v
   });
 }
 
-/** Folds the four lanes; all lanes of the result hold it. */
-export function foldLanes(
-  f: FunctionBuilder,
-  x: F32x4,
-  combine: (a: F32x4, b: F32x4) => F32x4,
-): F32x4 {
-  const pairs = f.let(combine(x, x.shuffle(x, [2, 3, 0, 1])));
-  return f.let(combine(pairs, pairs.shuffle(pairs, [1, 0, 3, 2])));
-}
-
 /** Copies rows of `bytes` bytes, exactly; `value` may change them on the way. */
 export function copyRows(
   f: FunctionBuilder,

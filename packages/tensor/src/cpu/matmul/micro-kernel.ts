@@ -1,5 +1,5 @@
 import { storeLanes } from '../pointwise/primitives.ts';
-import { F32, F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
+import { F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
 
 /** How a micro-kernel finds its operands. */
 export interface MicroKernelLayout {
@@ -126,10 +126,4 @@ export function edgeKernel(
     kernel(f, { ...t, ...tile });
     f.run(copy(t.c, t.cStep, t.initial, t.initialStep, columns));
   };
-}
-
-/** The sum of a vector's four lanes, pairwise. */
-export function laneSum(f: FunctionBuilder, x: F32x4): F32 {
-  const pairs = f.let(x.add(x.shuffle(x, [2, 3, 0, 1])));
-  return pairs.lane(0).add(pairs.lane(1));
 }

@@ -1,3 +1,4 @@
+import { transposeLanes } from '../lanes.ts';
 import { F32x4, I32, type FunctionBuilder, type ModuleBuilder } from '../wasm/index.ts';
 
 /** Copies `depth` rows' first `columns` floats side by side; reads whole rows of the panel. */
@@ -88,7 +89,7 @@ export function transposeMatrix(module: ModuleBuilder): TransposeMatrix {
         const j = f.loop(0, columns, 4, () => {
           const block = from.map((row) => f.let(f.f32x4(row)));
           const [a, b, c, d] = block as [F32x4, F32x4, F32x4, F32x4];
-          transpose(f, [a, b, c, d]).forEach((v, r) => f.store(to.add(targetStep.mul(r)), v));
+          transposeLanes(f, [a, b, c, d]).forEach((v, r) => f.store(to.add(targetStep.mul(r)), v));
           for (const row of from) f.set(row, row.add(16));
           f.set(to, to.add(targetStep.shl(2)));
         });
@@ -113,21 +114,4 @@ export function transposeMatrix(module: ModuleBuilder): TransposeMatrix {
   );
   return (f, target, source, rows, columns) =>
     f.run(call(target.pointer, target.step, source.pointer, source.step, rows, columns));
-}
-
-/** The 4 × 4 transpose of four vectors. */
-function transpose(
-  f: FunctionBuilder,
-  [a, b, c, d]: readonly [F32x4, F32x4, F32x4, F32x4],
-): [F32x4, F32x4, F32x4, F32x4] {
-  const ab = f.let(a.shuffle(b, [0, 4, 1, 5]));
-  const AB = f.let(a.shuffle(b, [2, 6, 3, 7]));
-  const cd = f.let(c.shuffle(d, [0, 4, 1, 5]));
-  const CD = f.let(c.shuffle(d, [2, 6, 3, 7]));
-  return [
-    ab.shuffle(cd, [0, 1, 4, 5]),
-    ab.shuffle(cd, [2, 3, 6, 7]),
-    AB.shuffle(CD, [0, 1, 4, 5]),
-    AB.shuffle(CD, [2, 3, 6, 7]),
-  ];
 }

@@ -1,15 +1,8 @@
+import { roundUp } from '../../round-up.ts';
 import type { KernelPlan } from '../kernel.ts';
-import {
-  dotMatmul,
-  matmulWords,
-  maxBlockDepth,
-  maxBlockRows,
-  maxSkinnyRows,
-  packedMatmul,
-  skinnyMatmul,
-  tileShapes,
-  type TileShape,
-} from './kernels.ts';
+import { dotMatmul, maxSkinnyRows, skinnyMatmul } from './few-rows.ts';
+import { maxBlockDepth, maxBlockRows, packedMatmul, tileShapes, type TileShape } from './packed.ts';
+import { matmulWords } from './task.ts';
 
 /** Where a batch of matrices lies: a byte pointer, then strides in elements. */
 export interface MatrixLayout {
@@ -153,5 +146,3 @@ function layoutWords<P extends string>(
     [`${prefix}Inner`]: 4 * innerStride,
   } as Record<P | `${P}Row` | `${P}Outer` | `${P}Inner`, number>;
 }
-
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
