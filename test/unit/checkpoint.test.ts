@@ -92,6 +92,9 @@ describe('a checkpoint', () => {
       expect((error as Error).message).not.toContain('\n');
     }
     await expect(readCheckpoint(join(folder, 'none'))).rejects.toThrow('there is no such file');
+    await expect(readCheckpoint(folder)).rejects.toThrow(
+      'it is a folder; a run folder is given by --run',
+    );
   });
 });
 
