@@ -109,4 +109,21 @@ describeOnDevices('likelihood by token', () => {
       );
     },
   );
+
+  test('noise is new for each batch and each draw, and draws are averaged', async () => {
+    const one = oddImages(1);
+    const [images, labels] = [one.images.subarray(0, 15), [0, 0]];
+    const twice = imageDataset({ ...one, images: Uint8Array.from([...images, ...images]), labels });
+    const model = randomModel({ image: { height: 3, width: 5, channels: 1 }, pixels: 'cdf' });
+    const histogram = fitHistogram(one);
+    const totals: number[] = [];
+    for (const draw of [0, 1]) {
+      for await (const { score } of scoreImages(model, histogram, twice, { batch: 1 }, draw)) {
+        totals.push(score.total);
+      }
+    }
+    expect(new Set(totals).size).toBe(4);
+    const { bitsPerDim } = await evaluate(model, histogram, twice, { batch: 1, draws: 2 });
+    expect(bitsPerDim).toBeCloseTo(totals.reduce((a, b) => a + b, 0) / 4, 6);
+  });
 });
