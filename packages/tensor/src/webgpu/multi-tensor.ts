@@ -119,6 +119,8 @@ ${functions}
 @compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
   let w = linear_workgroup(id, n);
+  // A folded grid may have more workgroups than there is work.
+  if (w >= u.end_${count - 1}) { return; }
   ${start}
   ${tensors.map(branch).join(' else ')}
   let group = u.first + w;
