@@ -128,4 +128,20 @@ describe.each(testDevices)('memory on %s', (name) => {
     });
     device.destroy();
   });
+
+  test('of a capture that throws is free again', async () => {
+    const device = await openTestDevice(name);
+    const x = withDefaultDevice(device, () => empty([1000]));
+    const fail = () =>
+      device.capture(() => {
+        scope(() => void map('x * x', { x }));
+        throw new Error('no');
+      });
+    expect(fail).toThrow('no');
+    const { live, pooled } = device.memory();
+    expect(device.memory().byTag.graph).toBeUndefined();
+    expect(fail).toThrow('no');
+    expect(device.memory()).toMatchObject({ live, pooled });
+    device.destroy();
+  });
 });

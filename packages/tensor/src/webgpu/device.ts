@@ -170,19 +170,25 @@ export class WebGpuDevice implements Device {
     const commands: Command[] = (this.#recording = []);
     const isolated = this.#pool.isolate();
     let owned: GpuStorage[] = [];
+    const releaseOwned = (): void => {
+      for (const storage of owned) this.#pool.release(storage);
+      owned = [];
+    };
+    let isComplete = false;
     try {
       body();
+      isComplete = true;
     } finally {
       this.#recording = undefined;
       owned = isolated.restore();
+      if (!isComplete) releaseOwned();
     }
     return {
       commandCount: commands.length,
       kernels: commands.map(({ pipeline }) => pipeline.kernel),
       replay: () => commands.forEach((command) => this.#encode(command)),
       dispose: () => {
-        for (const storage of owned) this.#pool.release(storage);
-        owned = [];
+        releaseOwned();
         commands.length = 0;
       },
     };
