@@ -44,8 +44,10 @@ export class BufferPool {
   }
 
   allocate(byteLength: number): GpuStorage {
-    const size = this.#captured ? blockSize(byteLength) : bucketSize(byteLength);
     const limit = this.#device.limits.maxStorageBufferBindingSize;
+    const rounded = this.#captured ? blockSize(byteLength) : bucketSize(byteLength);
+    // Limits are not always the end of a bucket.
+    const size = rounded <= limit ? rounded : blockSize(byteLength);
     if (size > limit) {
       throw new Error(
         `out of memory: a tensor of ${byteLength} bytes is larger than this adapter's ${limit} bytes a binding`,

@@ -1,4 +1,4 @@
-import { FreeBlocks } from '../free-blocks.ts';
+import { blockSize, FreeBlocks } from '../free-blocks.ts';
 
 /** Idle buffers above this many bytes go back to the driver. */
 const mostIdleBytes = 16 << 20;
@@ -21,7 +21,9 @@ export class StagingRing {
 
   /** A buffer of at least `byteLength` bytes that is not mapped. */
   take(byteLength: number): GPUBuffer {
-    const size = 2 ** Math.ceil(Math.log2(Math.max(256, byteLength)));
+    const rounded = 2 ** Math.ceil(Math.log2(Math.max(256, byteLength)));
+    // What fits a tensor's buffer fits here, whatever the limit.
+    const size = rounded <= this.#device.limits.maxBufferSize ? rounded : blockSize(byteLength);
     const idle = this.#idle.take(size);
     if (idle) {
       this.#idleBytes -= size;
