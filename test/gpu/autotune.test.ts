@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { layerNorm, matmul, softmax, tensor, type WebGpuDevice } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
+import { kernel } from '../../packages/tensor/src/webgpu/kernel.ts';
+import { runRowWork } from '../../packages/tensor/src/webgpu/rows/tune.ts';
 
 describe('autotune on swiftshader', () => {
   const folder = mkdtempSync(join(tmpdir(), 'farmer-'));
@@ -91,5 +93,44 @@ describe('autotune on swiftshader', () => {
     expect(new Set(await y.data())).toEqual(new Set([1]));
     y.dispose();
     expect(Object.keys(Object.values(readChoices())[0]!)).toContain('layer-norm 8x64 vec4');
+  });
+
+  test.each([
+    ['integers', 'x[i]', '0'],
+    ['what it writes itself', '2 * y[i]', 'y[i] + 1'],
+  ])('a fast variant that is wrong is not taken: of %s', async (name, right, wrong) => {
+    const T = name === 'integers' ? 'i32' : 'f32';
+    const made = (value: string, turns: number) =>
+      kernel({
+        name: `test ${name}`,
+        bindings: { x: `read ${T}`, y: `write ${T}` },
+        uniforms: { count: 'u32' },
+        code: `
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) at: vec3u) {
+  let i = at.x;
+  var value = ${value};
+  for (var j = 0u; j < ${turns}u * u.count; j++) { value = max(value, ${value}); }
+  y[i] = value;
+}`,
+      });
+    const kernels = { right: made(right, 1000), wrong: made(wrong, 0) };
+    const variants = (['right', 'wrong'] as const).map((each) => ({
+      ...{ name: each, lanes: 1, workgroup: 64, subgroup: 0 },
+    }));
+    const [x, y] = [1, 2].map(() => tensor(new Float32Array(64), [64], T, device));
+    device.runKernel<undefined>(
+      (run) =>
+        runRowWork(run, {
+          table: { variants: () => variants, select: () => variants[0]! },
+          ...{ rows: 64, length: 9, buffers: [x!, y!], uniforms: [64] },
+          kernel: (variant) => kernels[variant.name as 'right'],
+        }),
+      { inputs: [], outputs: [] },
+      undefined,
+    );
+    await y!.data();
+    const [choices] = Object.values(readChoices());
+    expect(choices![`test ${name} 64x16 scalar`]).toBe('right');
   });
 });

@@ -53,8 +53,12 @@ export async function runTrial<C>(device: WebGpuDevice, plan: TrialPlan<C>): Pro
 }
 
 async function resultsOf<C>({ run, outputs }: TrialWork<C>, choice: C) {
-  // What a choice leaves unwritten must not look like the result of the one before.
-  for (const output of outputs) output.write(new Float32Array(output.size).fill(NaN));
+  // What a choice leaves unwritten must not look like the result of the one before. Some read what they write, so that
+  // NaN would hide whatever they do.
+  for (const output of outputs) {
+    const { size, dtype } = output;
+    output.write(dtype === 'f32' ? trialNoise(size) : new Int32Array(size).fill(-1));
+  }
   run(choice);
   return Promise.all(outputs.map((output) => output.data()));
 }
@@ -71,6 +75,11 @@ async function timeOf<C>(device: WebGpuDevice, { run }: TrialWork<C>, choice: C)
 /** Numbers that are uniform on ±½; a quarter of a million repeat, enough to tell right results from wrong ones. */
 export function trialNoise(size: number): Float32Array {
   return Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 262139) / 262139 - 0.5);
+}
+
+/** Integers from 0 to below `end`, such as labels. */
+export function trialIntegers(size: number, end: number): Int32Array {
+  return Int32Array.from({ length: size }, (_, i) => ((i * 7919) % 262139) % end);
 }
 
 /** Sizes rounded up to powers of two, which the same variants serve. */

@@ -3,7 +3,7 @@ import type { Storage } from '../../device.ts';
 import { tensor, Tensor } from '../../tensor.ts';
 import type { WebGpuDevice } from '../device.ts';
 import { linearGrid, type Kernel, type KernelRun } from '../kernel.ts';
-import { runTrial, sizeClass, trialNoise } from '../trial.ts';
+import { runTrial, sizeClass, trialIntegers, trialNoise } from '../trial.ts';
 import type { RowTable } from './select.ts';
 import type { RowVariant } from './variant.ts';
 
@@ -69,11 +69,11 @@ function trial(
   variants: readonly RowVariant[],
   otherwise: RowVariant,
 ): Promise<string> {
-  // Integers are labels: 0 is one in any row.
+  // Integers may be labels: those below the length are some in any row.
   const buffers = operands.map(({ size, isFloat }) =>
     isFloat
       ? tensor(trialNoise(size), [size], 'f32', device)
-      : tensor(new Int32Array(size), [size], 'i32', device),
+      : tensor(trialIntegers(size, work.length), [size], 'i32', device),
   );
   const own = {
     inputs: buffers.filter((_, i) => !operands[i]!.isOutput),
