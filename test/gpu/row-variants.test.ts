@@ -144,7 +144,6 @@ describe('the selection table of rows', () => {
     subgroups?: readonly [number, number],
   ): WebGpuCapabilities => ({
     adapterKind,
-    shaderF16: false,
     limits: {} as GPUSupportedLimits,
     subgroups: subgroups && { minSize: subgroups[0], maxSize: subgroups[1] },
   });

@@ -70,7 +70,6 @@ describe('the choice of a matmul variant on hardware', () => {
   const gpu = {
     adapterKind: 'hardware',
     subgroups: { minSize: 32, maxSize: 32 },
-    shaderF16: true,
     limits: {
       maxComputeInvocationsPerWorkgroup: 1024,
       maxComputeWorkgroupStorageSize: 49152,
@@ -91,7 +90,8 @@ describe('the choice of a matmul variant on hardware', () => {
     expect(matmulVariants(gpu).some(({ reducedPrecision }) => reducedPrecision)).toBe(false);
     const allowed = { ...gpu, subgroupMatrix: shapes[1]! };
     expect(choose(allowed, 512).reducedPrecision).toBe(true);
-    expect(matmulVariants(allowed).at(-1)!.name).toBe('matmul-5-subgroup-matrix-32-16x16x16');
+    const names = matmulVariants(allowed).map(({ name }) => name);
+    expect(names).toContain('matmul-5-subgroup-matrix-32-16x16x16');
   });
 
   test.each([

@@ -4,7 +4,6 @@ import type { OpenAdapter, OpenAdapterOptions } from './adapter.ts';
 /** Features that kernels use where the adapter has them; each is checked for before use. */
 const WANTED_FEATURES = [
   'subgroups',
-  'subgroup-size-control',
   'shader-f16',
   'timestamp-query',
   'chromium-experimental-subgroup-matrix',

@@ -102,7 +102,6 @@ async function openWebGpu(choice: string | undefined, options: OpenDeviceOptions
       subgroups: opened.features.has('subgroups')
         ? { minSize: opened.subgroupMinSize, maxSize: opened.subgroupMaxSize }
         : undefined,
-      shaderF16: opened.features.has('shader-f16'),
       subgroupMatrix: precision === 'f16' ? subgroupMatrixOf(opened) : undefined,
       limits: opened.device.limits,
     },

@@ -65,7 +65,6 @@ export interface WebGpuCapabilities {
   readonly adapterKind: 'hardware' | 'software';
   /** Undefined: no subgroup operations. */
   readonly subgroups: { readonly minSize: number; readonly maxSize: number } | undefined;
-  readonly shaderF16: boolean;
   /** Undefined: the adapter has no matrix units for f16, or its user does not allow reduced precision. */
   readonly subgroupMatrix?: SubgroupMatrix | undefined;
   readonly limits: GPUSupportedLimits;
