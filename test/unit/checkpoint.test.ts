@@ -1,14 +1,25 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeSafetensors, encodeSafetensors, type StateDict } from '@farmer/nn';
 import { readCheckpoint, writeCheckpoint } from '../../packages/farmer/cli/checkpoint.ts';
 import { RunFolder } from '../../packages/farmer/cli/run-folder.ts';
-import { preset } from '../../packages/farmer/src/index.ts';
+import { preset, smoothCounts } from '../../packages/farmer/src/index.ts';
 
 const run = { data: 'mnist', trainImages: 100, seed: 3, config: preset('tiny') };
-const info = { run, step: 12, fingerprint: 'abc' };
+const info = {
+  ...{ run, step: 12, fingerprint: 'abc' },
+  classNames: [...'0123456789'],
+  // 70,000 images take three bytes a count.
+  histogram: smoothCounts(
+    run.config.model.image,
+    Uint32Array.from({ length: 784 * 256 }, (_, i) =>
+      i % 256 === 3 ? 69_999 : i % 256 === 9 ? 1 : 0,
+    ),
+  ),
+};
 const values = (count: number) => Float32Array.from({ length: count }, (_, i) => Math.sin(i));
 // As large as the configuration says, since smaller files are refused.
 const model: StateDict = {
@@ -31,7 +42,7 @@ describe('a checkpoint', () => {
   it('gives back every bit, and equal states make equal files', async () => {
     await writeCheckpoint(path, info, model, optimizer);
     const read = await readCheckpoint(path);
-    expect({ run: read.run, step: read.step, fingerprint: read.fingerprint }).toEqual(info);
+    expect(read).toMatchObject(info);
     expect([...read.model.keys()].sort()).toEqual(Object.keys(model).sort());
     for (const [name, { shape, data }] of read.model) {
       expect(shape).toEqual(model[name]!.shape);
@@ -64,6 +75,19 @@ describe('a checkpoint', () => {
           config: { ...run.config, model: { ...run.config.model, ...change } },
         }),
       });
+    const histogram = (data: Float32Array) => {
+      const tensor = { dtype: 'U8' as const, shape: [data.length], data: Uint8Array.from(data) };
+      return encodeSafetensors({ ...state, 'histogram.counts': tensor }, metadata);
+    };
+    const packed = state['histogram.counts']!.data;
+    const flipped = packed.map((byte, i) => (i === packed.length - 1 ? byte + 1 : byte) % 256);
+    const deflated = (counts: ArrayLike<number>) =>
+      Float32Array.from(deflateSync(Uint8Array.from(counts)));
+    const bins = 784 * 256;
+    const uneven = Uint8Array.from({ length: 4 * bins }, (_, i) => (i === 0 ? 1 : 0));
+    const without = Object.fromEntries(
+      Object.entries(state).filter(([name]) => name !== 'histogram.counts'),
+    );
     const lying = Buffer.from(good);
     lying.writeBigUInt64LE(2n ** 40n);
     const cases: [Uint8Array, string][] = [
@@ -81,6 +105,14 @@ describe('a checkpoint', () => {
       [withModel({ patch: -4 }), 'model.patch is -4'],
       [withModel({ pach: 4 }), 'unknown key "model.pach"; did you mean "model.patch"?'],
       [withModel({ ar: { layers: 2, width: 65536, heads: 4 } }), 'more than'],
+      [encodeSafetensors(without, metadata), 'lacks the tensor "histogram.counts"'],
+      [histogram(flipped), 'tensor "histogram.counts" is damaged: incorrect data check'],
+      [histogram(packed.subarray(0, 50)), 'tensor "histogram.counts" is damaged: unexpected end'],
+      [histogram(deflated(uneven.subarray(4))), `holds ${bins - 1} counts, but images of 28 × 28`],
+      [histogram(deflated(new Uint8Array(8 * bins))), 'tensor "histogram.counts" is damaged'],
+      [histogram(deflated(new Uint8Array(4 * bins))), 'does not count the same number of images'],
+      [histogram(deflated(uneven)), 'does not count the same number of images'],
+      [withMetadata({ classNames: '["a"]' }), '"classNames" is no list of 10 names'],
       [encodeSafetensors({ ...state, other: state['model.ar.position']! }, metadata), '"other"'],
     ];
     for (const [bytes, message] of cases) {

@@ -2,6 +2,7 @@
 import { scope } from '@farmer/tensor';
 import { compareReverse, distillationConfig, Distiller, type StudentAttention } from 'farmer';
 import { imagePanel, panelFigure, type Panel } from '../../../packages/farmer/cli/files/panels.ts';
+import { loadTrainingImages } from '../../../packages/farmer/cli/trained-model.ts';
 import { bytesOf, testImages, withTinyModel, writeFigure } from './support.ts';
 
 const STEPS = 600;
@@ -9,7 +10,9 @@ const SHOWN = [0, 100, STEPS];
 const DIGITS = [3, 1, 4, 0, 61, 18];
 
 await withTinyModel(async (scene) => {
-  const { model, histogram, checkpoint, trainingData } = scene;
+  const { model, checkpoint } = scene;
+  const { histogram } = checkpoint;
+  const trainingData = await loadTrainingImages(checkpoint);
   const { images, x } = testImages(scene, DIGITS);
   const z = scope(() => model.flow.forward(x).z);
   const column = (title: string, bytes: Uint8Array): Panel => {

@@ -41,7 +41,7 @@ async function drawTokens(scene: Scene): Promise<void> {
 }
 
 /** y(v) over all levels, for a pixel of the border and one of the middle, and the raw map for comparison. */
-async function drawPixelMaps({ histogram, pixels }: Scene): Promise<void> {
+async function drawPixelMaps({ checkpoint, pixels }: Scene): Promise<void> {
   const places: [string, number][] = [
     ['row 2, column 14', 2 * 28 + 14],
     ['row 14, column 14', 14 * 28 + 14],
@@ -53,7 +53,7 @@ async function drawPixelMaps({ histogram, pixels }: Scene): Promise<void> {
       const noise = new Float32Array(784).fill(u);
       return { x: level + u, y: pixels.forward(image, noise).values[place]! };
     });
-    const zeros = histogram.pmf[place * 256]!;
+    const zeros = checkpoint.histogram.pmf[place * 256]!;
     return { name: `${name}: P(0) = ${zeros.toFixed(2)}`, points };
   });
   const raw = Array.from({ length: 257 }, (_, v) => ({ x: v, y: v / 128 - 1 }));

@@ -31,14 +31,14 @@ await withTinyModel(async (scene) => {
 
 /** A panel a setting, a row a digit, from one seed. */
 async function drawSettings(
-  { model, histogram }: Scene,
+  { model, checkpoint }: Scene,
   name: string,
   settings: readonly [string, SamplingOptions][],
 ): Promise<void> {
   const labels = Array.from({ length: 40 }, (_, i) => Math.floor(i / 4));
   const panels: Panel[] = [];
   for (const [title, options] of settings) {
-    const images = await drawSamples(model, histogram, { labels, seed: 2, options });
+    const images = await drawSamples(model, checkpoint.histogram, { labels, seed: 2, options });
     const grid = { images, height: 28, width: 28, channels: 1 };
     panels.push(imagePanel(title, grid, { columns: 4, scale: 1, gap: 2 }));
   }

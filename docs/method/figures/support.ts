@@ -21,7 +21,7 @@ export async function withTinyModel(draw: (scene: Scene) => Promise<void>): Prom
   try {
     const trained = await loadTrainedModel(resolveCheckpoint({ checkpoint: 'mnist-tiny' }));
     const test = await loadSplit('mnist', 'test');
-    const pixels = pixelMap(trained.model.config, trained.histogram, 0);
+    const pixels = pixelMap(trained.model.config, trained.checkpoint.histogram, 0);
     await draw({ ...trained, test, pixels });
   } finally {
     device.destroy();

@@ -3,7 +3,7 @@ import {
   SafetensorsError,
   type LoadedTensors,
   type SafetensorsContent,
-  type StateDict,
+  type SafetensorsInput,
 } from '@farmer/nn';
 import { writeFileAtomic } from './files/atomic-write.ts';
 import { readSafetensorsFile } from './files/read-safetensors.ts';
@@ -32,10 +32,11 @@ export async function writeCheckpointFile<Group extends string>(
   path: string,
   { format }: CheckpointKind<Group>,
   metadata: Readonly<Record<string, string>> & { readonly step: string },
-  groups: Readonly<Record<Group, StateDict>>,
+  groups: Readonly<Record<Group, Readonly<Record<string, SafetensorsInput>>>>,
 ): Promise<void> {
-  const tensors = Object.entries<StateDict>(groups).flatMap(([group, state]) =>
-    Object.entries(state).map(([name, tensor]) => [`${group}.${name}`, tensor] as const),
+  const tensors = Object.entries<Readonly<Record<string, SafetensorsInput>>>(groups).flatMap(
+    ([group, state]) =>
+      Object.entries(state).map(([name, tensor]) => [`${group}.${name}`, tensor] as const),
   );
   const bytes = encodeSafetensors(Object.fromEntries(tensors), {
     ...{ format, version: VERSION },

@@ -35,7 +35,8 @@ export function distillInFolder(session: DistillationSession): Promise<void> {
 
 async function distill(session: DistillationSession): Promise<void> {
   const { folder, run, teacher, dataset, device, output, options } = session;
-  const { model, histogram, checkpoint } = teacher;
+  const { model, checkpoint } = teacher;
+  const { histogram } = checkpoint;
   const { seed, distillation } = run;
   const [, sigma] = checkpoint.run.config.training.noise;
   const trainer = new Distiller(model, distillation, dataset, { histogram, sigma, seed });
@@ -104,7 +105,7 @@ async function restore(
 
 /** Measures both inverses on the test images, each in the middle of its pixels' bins. */
 async function compare(
-  { teacher: { model, histogram }, testImages, output }: DistillationSession,
+  { teacher: { model, checkpoint }, testImages, output }: DistillationSession,
   { student }: Distiller,
 ): Promise<ReverseComparison> {
   const { channels, count } = testImages;
@@ -115,7 +116,7 @@ async function compare(
   const { height, width } = paddedSize(model.config);
   const middle = model.config.pixels === 'gaussian' ? 0 : 0.5;
   const noise = new Float32Array(count * model.dimensions.values).fill(middle);
-  const { values } = pixelMap(model.config, histogram, 0).forward(images, noise);
+  const { values } = pixelMap(model.config, checkpoint.histogram, 0).forward(images, noise);
   const x = scope(() => model.tokens(tensor(values, [count, height, width, channels])));
   const comparison = await compareReverse(model.flow, student, x);
   x.dispose();

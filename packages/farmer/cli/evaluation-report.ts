@@ -1,6 +1,6 @@
 import type { Evaluation } from '../src/evaluate.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
-import { histogramBitsPerDim, type PixelHistogram } from '../src/histogram.ts';
+import { histogramBitsPerDim, trainingBitsPerDim, type PixelHistogram } from '../src/histogram.ts';
 import type { Output } from './output.ts';
 
 /** Bits per dimension of the independent-pixel histogram: what a model that has learned anything stays below. */
@@ -11,13 +11,9 @@ export interface Baseline {
   readonly evaluated: number;
 }
 
-export function histogramBaseline(
-  histogram: PixelHistogram,
-  training: ImageDataset,
-  evaluated: ImageDataset,
-): Baseline {
+export function histogramBaseline(histogram: PixelHistogram, evaluated: ImageDataset): Baseline {
   return {
-    train: histogramBitsPerDim(histogram, training),
+    train: trainingBitsPerDim(histogram),
     evaluated: histogramBitsPerDim(histogram, evaluated),
   };
 }

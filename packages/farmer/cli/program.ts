@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
 
 type AddCommand = (program: Command) => void;
 
@@ -29,6 +30,7 @@ export async function buildProgram(name = ''): Promise<Command> {
     .description(
       'FARMER: an invertible autoregressive flow and an autoregressive Transformer, trained together on raw pixels.',
     )
+    .version(packageJson.version)
     .exitOverride()
     .showHelpAfterError('(run with --help for the options and examples)')
     .addHelpText('after', '\nStart with `farmer demo`, or `farmer doctor` to see the device.');

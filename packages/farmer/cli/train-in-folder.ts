@@ -49,7 +49,7 @@ async function train(session: TrainingSession) {
   const isSampled = (step: number) => sampleSteps > 0 && step % sampleSteps === 0;
   const { metrics, imagesPerSecond, isInterrupted } = await runInFolder({
     ...{ folder, trainer, device, output, steps, batch, options },
-    save: () => saveCheckpoint(session, trainer),
+    save: () => saveCheckpoint(session, trainer, histogram),
     afterStep: async (step) => {
       if (isSampled(step)) await drawGrid(session, trainer, histogram);
     },
@@ -91,8 +91,10 @@ async function restore(session: TrainingSession, trainer: Trainer): Promise<void
 async function saveCheckpoint(
   { folder, run, dataset }: TrainingSession,
   { step, model, optimizer }: Trainer,
+  histogram: PixelHistogram,
 ): Promise<void> {
-  const info = { run, step, fingerprint: fingerprint(dataset) };
+  const { classNames } = dataset;
+  const info = { run, step, fingerprint: fingerprint(dataset), classNames, histogram };
   const state = await model.stateDict();
   await writeCheckpoint(folder.checkpoint, info, state, await optimizer.stateDict());
 }

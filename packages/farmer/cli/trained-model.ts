@@ -1,31 +1,46 @@
 import type { ImageDataset } from '../src/data/image-dataset.ts';
-import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
 import { Farmer } from '../src/model.ts';
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts';
-import { fingerprint, loadTrainingData } from './training-data.ts';
+import type { Split } from './data/load-dataset.ts';
+import { fingerprint, loadSplit, loadTrainingData } from './training-data.ts';
 import { checkDataset } from './run-config.ts';
 
-/** A model with its weights, and what it needs of its training images. */
+/** A model with its weights, and its checkpoint, which holds all that is needed of the training images. */
 export interface TrainedModel {
   readonly model: Farmer;
   readonly checkpoint: Checkpoint;
-  readonly trainingData: ImageDataset;
-  readonly histogram: PixelHistogram;
 }
 
-/**
- * Loads a checkpoint's model onto the default device. Its training images give the pixel map, so they must be the
- * same as in training.
- */
+/** Loads a checkpoint's model onto the default device. */
 export async function loadTrainedModel(path: string): Promise<TrainedModel> {
   const checkpoint = await readCheckpoint(path);
   const { config } = checkpoint.run;
-  const trainingData = await loadTrainingData(checkpoint.run, config.model.image);
-  checkDataset(config, trainingData);
-  checkFingerprint(checkpoint, trainingData);
   const model = new Farmer(config.model, checkpoint.run.seed);
   model.loadStateDict(checkpoint.model, path);
-  return { model, checkpoint, trainingData, histogram: fitHistogram(trainingData) };
+  return { model, checkpoint };
+}
+
+/** @throws Error when they are not the images that the checkpoint was trained on, or are not here */
+export async function loadTrainingImages(checkpoint: Checkpoint): Promise<ImageDataset> {
+  const { config } = checkpoint.run;
+  const dataset = await loadTrainingData(checkpoint.run, config.model.image);
+  checkDataset(config, dataset);
+  checkFingerprint(checkpoint, dataset);
+  return dataset;
+}
+
+/**
+ * A split of a dataset, by default of the one that the checkpoint was trained on, which must be as it was: a folder that
+ * changed is split anew, and its test images may have been trained on.
+ */
+export async function loadSplitFor(
+  checkpoint: Checkpoint,
+  data: string | undefined,
+  split: Split,
+): Promise<ImageDataset> {
+  if (data === undefined) await loadTrainingImages(checkpoint);
+  const { run } = checkpoint;
+  return loadSplit(data ?? run.data, split, run.config.model.image);
 }
 
 /** @throws Error when the training images are not those of the checkpoint */

@@ -1,5 +1,5 @@
 import type { ModelConfig } from './config.ts';
-import type { PixelHistogram } from './histogram.ts';
+import type { PixelDistribution, PixelHistogram } from './histogram.ts';
 import { paddedPixels } from './padded-pixels.ts';
 import { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';
 
@@ -49,7 +49,7 @@ function rawPixels(size: number, shift: number, scale: number): PixelMap {
  * The empirical-CDF layer: y = Φ⁻¹(cdf[k] + u·pmf[k]) with each pixel's own histogram, so that the flow starts from
  * Gaussian marginals; log|dy/dv| = log pmf − log φ(y). Exact and invertible: each tail is measured from its own end.
  */
-export function cdfPixels({ pmf, height, width, channels }: PixelHistogram): PixelMap {
+export function cdfPixels({ pmf, height, width, channels }: PixelDistribution): PixelMap {
   const size = height * width * channels;
   const tables = cumulate(pmf, size);
   const logPmf = pmf.map(Math.log);

@@ -1,12 +1,20 @@
-import { formatImageShape, imageSize, type ImageDataset } from './data/image-dataset.ts';
+import {
+  formatImageShape,
+  imageSize,
+  type ImageDataset,
+  type ImageShape,
+} from './data/image-dataset.ts';
 
 /** A distribution over 0 … 255 for each pixel and channel by itself. */
-export type PixelHistogram = {
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
+export type PixelDistribution = ImageShape & {
   /** D × 256 row-major, D = height · width · channels; each row sums to 1, no entry is 0. */
   readonly pmf: Float64Array;
+};
+
+/** The distribution of a training set's pixels, and what it was fitted to. */
+export type PixelHistogram = PixelDistribution & {
+  /** D × 256: how many of the images have each level at each pixel. */
+  readonly counts: Uint32Array;
 };
 
 const LEVELS = 256;
@@ -26,21 +34,29 @@ const MOST_VALUES = 2 ** 18;
  * @throws RangeError for images of more than 2^18 values
  */
 export function fitHistogram(dataset: ImageDataset, smoothing = 50): PixelHistogram {
-  if (!(smoothing > 0)) throw new RangeError(`smoothing is ${smoothing}, expected more than 0`);
-  const { count, height, width, channels } = dataset;
   if (imageSize(dataset) > MOST_VALUES) {
     throw new RangeError(
       `dataset "${dataset.name}" has images of ${formatImageShape(dataset)}, more than ${MOST_VALUES} values each: scale them down (the command line does with --image-size)`,
     );
   }
-  const counts = levelCounts(dataset);
+  return smoothCounts(dataset, levelCounts(dataset), smoothing);
+}
+
+/** The same from the counts, D × 256, of images of one shape; each row sums to the number of images. */
+export function smoothCounts(
+  { height, width, channels }: ImageShape,
+  counts: Uint32Array,
+  smoothing = 50,
+): PixelHistogram {
+  if (!(smoothing > 0)) throw new RangeError(`smoothing is ${smoothing}, expected more than 0`);
   const global = new Float64Array(LEVELS).fill(1);
   for (let i = 0; i < counts.length; i++) global[i % LEVELS]! += counts[i]!;
-  const total = dataset.images.length + LEVELS;
-  const pmf = counts.map((n, i) => {
-    return (n + (smoothing * global[i % LEVELS]!) / total) / (count + smoothing);
+  const images = sum(counts.subarray(0, LEVELS));
+  const total = sum(counts) + LEVELS;
+  const pmf = Float64Array.from(counts, (n, i) => {
+    return (n + (smoothing * global[i % LEVELS]!) / total) / (images + smoothing);
   });
-  return { height, width, channels, pmf };
+  return { height, width, channels, counts, pmf };
 }
 
 /**
@@ -59,21 +75,31 @@ export function histogramBitsPerDim(histogram: PixelHistogram, dataset: ImageDat
       `dataset "${dataset.name}" has images of ${found}, but the histogram was fitted to ${expected}`,
     );
   }
-  const counts = levelCounts(dataset);
-  let bits = 0;
-  for (let i = 0; i < counts.length; i++) {
-    if (counts[i]! > 0) bits -= counts[i]! * Math.log2(histogram.pmf[i]!);
-  }
-  return bits / dataset.images.length;
+  return meanBits(histogram.pmf, levelCounts(dataset));
 }
 
+/** The same of the images that the histogram was fitted to. */
+export function trainingBitsPerDim({ pmf, counts }: PixelHistogram): number {
+  return meanBits(pmf, counts);
+}
+
+function meanBits(pmf: Float64Array, counts: Uint32Array): number {
+  let bits = 0;
+  for (let i = 0; i < counts.length; i++) {
+    if (counts[i]! > 0) bits -= counts[i]! * Math.log2(pmf[i]!);
+  }
+  return bits / sum(counts);
+}
+
+const sum = (counts: Uint32Array) => counts.reduce((a, b) => a + b, 0);
+
 /** D × 256: how many images have each level at each pixel. */
-function levelCounts(dataset: ImageDataset): Float64Array {
+function levelCounts(dataset: ImageDataset): Uint32Array {
   const size = imageSize(dataset);
   const { images } = dataset;
   const counts = new Uint32Array(size * LEVELS);
   for (let start = 0; start < images.length; start += size) {
     for (let d = 0; d < size; d++) counts[d * LEVELS + images[start + d]!]!++;
   }
-  return Float64Array.from(counts);
+  return counts;
 }

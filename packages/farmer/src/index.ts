@@ -23,7 +23,14 @@ export {
   type ResamplingGuidance,
 } from './guidance-resampling.ts';
 export type { NaiveGuidance } from './guidance-naive.ts';
-export { fitHistogram, histogramBitsPerDim, type PixelHistogram } from './histogram.ts';
+export {
+  fitHistogram,
+  histogramBitsPerDim,
+  smoothCounts,
+  trainingBitsPerDim,
+  type PixelDistribution,
+  type PixelHistogram,
+} from './histogram.ts';
 export { nearestMatch } from './nearest-match.ts';
 export { ArTransformer, type Predictions } from './ar-transformer.ts';
 export {

@@ -1,6 +1,6 @@
 import { cropImages, isPadded, padImages, patchPadding } from './data/padding.ts';
 import type { PixelMap } from './dequantize.ts';
-import type { PixelHistogram } from './histogram.ts';
+import type { PixelDistribution } from './histogram.ts';
 
 /**
  * For images whose sides are no multiples of the patch: copies of the edge pixels go around them on the way to the flow,
@@ -11,9 +11,9 @@ import type { PixelHistogram } from './histogram.ts';
  * @param mapOf makes the map of padded images from their histogram
  */
 export function paddedPixels(
-  histogram: PixelHistogram,
+  histogram: PixelDistribution,
   patch: number,
-  mapOf: (padded: PixelHistogram) => PixelMap,
+  mapOf: (padded: PixelDistribution) => PixelMap,
 ): PixelMap {
   const { height, width, channels, pmf } = histogram;
   const padding = patchPadding(height, width, patch);

@@ -22,7 +22,12 @@ export type { OptimiserOptions, UpdateReport } from './optimisers/optimiser.ts';
 export { Sgd } from './optimisers/sgd.ts';
 export type { SgdOptions } from './optimisers/sgd.ts';
 export { decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.ts';
-export type { SafetensorsContent, SafetensorsInput } from './safetensors.ts';
+export type {
+  BytesInput,
+  Float32Input,
+  SafetensorsContent,
+  SafetensorsInput,
+} from './safetensors.ts';
 export { constant, cosine, linear } from './schedules.ts';
 export type { Schedule, WarmupOptions } from './schedules.ts';
 export { StateDictError } from './state-dict.ts';

@@ -10,11 +10,19 @@ import { parseHeader } from './safetensors/header.ts';
 
 export { SafetensorsError };
 
-export type SafetensorsInput = {
+export type Float32Input = {
   readonly dtype: 'F32';
   readonly shape: readonly number[];
   readonly data: Float32Array;
 };
+
+export type BytesInput = {
+  readonly dtype: 'U8';
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+};
+
+export type SafetensorsInput = Float32Input | BytesInput;
 
 export type SafetensorsContent = {
   readonly tensors: Map<string, { shape: number[]; data: Float32Array }>;
@@ -22,7 +30,8 @@ export type SafetensorsContent = {
 };
 
 /**
- * Encodes named float32 tensors as one file, ordered by name, so that equal tensors give equal bytes.
+ * Encodes named tensors as one file, bytes after floats, so that these are aligned, and each ordered by name, so that
+ * equal tensors give equal bytes.
  *
  * @param metadata free strings, stored under `__metadata__`.
  * @throws SafetensorsError if a shape and its data disagree, or a name cannot be stored.
@@ -31,7 +40,10 @@ export function encodeSafetensors(
   tensors: Readonly<Record<string, SafetensorsInput>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const named = Object.entries(tensors).sort(([a], [b]) => (a < b ? -1 : 1));
+  const elementBytes = ({ data }: SafetensorsInput) => data.BYTES_PER_ELEMENT;
+  const named = Object.entries(tensors).sort(
+    ([a, x], [b, y]) => elementBytes(y) - elementBytes(x) || (a < b ? -1 : 1),
+  );
   // Joined by hand: an assignment to a plain object would lose a tensor named "__proto__".
   const fields: string[] = [];
   if (Object.keys(metadata).length > 0) fields.push(`"__metadata__":${JSON.stringify(metadata)}`);
@@ -56,7 +68,7 @@ export function encodeSafetensors(
   return file;
 }
 
-function checkInput(name: string, shape: readonly number[], data: Float32Array): void {
+function checkInput(name: string, shape: readonly number[], data: ArrayLike<number>): void {
   if (name === '__metadata__' || /\p{Surrogate}/u.test(name)) {
     throw new SafetensorsError(
       `${JSON.stringify(name)} cannot be a tensor's name: the format reserves "__metadata__", and names are Unicode text`,
@@ -71,7 +83,7 @@ function checkInput(name: string, shape: readonly number[], data: Float32Array):
 }
 
 /**
- * Decodes a file of F32, F16 and BF16 tensors, all given as float32.
+ * Decodes a file of F32, F16, BF16 and U8 tensors, all given as float32.
  *
  * @param source the file's name, for error messages.
  * @throws SafetensorsError naming the file and the tensor, if anything in it does not fit.

@@ -1,8 +1,8 @@
 import { formatShape, sameShape, type Shape, type Tensor } from '@farmer/tensor';
-import type { SafetensorsInput } from './safetensors.ts';
+import type { Float32Input } from './safetensors.ts';
 
 /** Named values, as `encodeSafetensors` takes them. */
-export type StateDict = Record<string, SafetensorsInput>;
+export type StateDict = Record<string, Float32Input>;
 
 /** What `decodeSafetensors` gives, or `new Map(Object.entries(stateDict))`. */
 export type LoadedTensors = ReadonlyMap<

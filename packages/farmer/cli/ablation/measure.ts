@@ -16,7 +16,6 @@ import { gridOf, type Drawn, type Measuring, type RunResult } from './run-result
 export interface Yardstick {
   readonly measuring: Measuring;
   readonly test: ImageDataset;
-  readonly histogram: PixelHistogram;
   readonly classifier: Classifier;
   readonly reference: Reference;
 }
@@ -34,8 +33,8 @@ export async function measureRun(
   yardstick: Yardstick,
   output: Output,
 ): Promise<RunResult> {
-  const { measuring, test, histogram } = yardstick;
-  const { run, step, model: weights } = await readCheckpoint(folder.checkpoint);
+  const { measuring, test } = yardstick;
+  const { run, step, histogram, model: weights } = await readCheckpoint(folder.checkpoint);
   const model = new Farmer(run.config.model, run.seed);
   try {
     model.loadStateDict(weights, folder.checkpoint);
@@ -45,7 +44,15 @@ export async function measureRun(
     });
     const drawn: Record<string, Drawn> = {};
     for (const [name, options] of Object.entries(guidances)) {
-      drawn[name] = await draw(model, { name, options }, folder, run.seed, yardstick, output);
+      drawn[name] = await draw(
+        model,
+        histogram,
+        { name, options },
+        folder,
+        run.seed,
+        yardstick,
+        output,
+      );
     }
     const { seed } = run;
     return { measuring, row, seed, steps: step, bitsPerDim, standardError, guidances, drawn };
@@ -56,10 +63,11 @@ export async function measureRun(
 
 async function draw(
   model: Farmer,
+  histogram: PixelHistogram,
   { name, options }: { readonly name: string; readonly options: SamplingOptions },
   folder: RunFolder,
   seed: number,
-  { measuring, histogram, classifier, reference }: Yardstick,
+  { measuring, classifier, reference }: Yardstick,
   output: Output,
 ): Promise<Drawn> {
   const { classes, image } = model.config;

@@ -4,7 +4,6 @@ import { basename, join } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Device } from '@farmer/tensor';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
-import { fitHistogram } from '../../src/histogram.ts';
 import { presets } from '../../src/presets.ts';
 import type { Yardstick } from '../ablation/measure.ts';
 import { planRows, planRuns, type Budget, type PlannedRow } from '../ablation/plan.ts';
@@ -152,7 +151,7 @@ async function prepareYardstick(
     },
     classifier: hash,
   };
-  return { measuring, test, histogram: fitHistogram(dataset), classifier, reference };
+  return { measuring, test, classifier, reference };
 }
 
 /** The settings of a report. */

@@ -146,17 +146,19 @@ async function writeSamples(demo: Demo, model: Farmer): Promise<string> {
 }
 
 async function writeWeights(demo: Demo, config: FarmerConfig, model: Farmer): Promise<string> {
-  const { options, training } = demo;
+  const { options, training, histogram } = demo;
+  const { classNames } = training;
   const path = join(options.out, 'weights.safetensors');
   const run = { data: 'mnist', seed: options.seed, config };
-  const info = { run, step: config.training.steps, fingerprint: fingerprint(training) };
+  const { steps: step } = config.training;
+  const info = { run, step, fingerprint: fingerprint(training), classNames, histogram };
   await writeCheckpoint(path, info, await model.stateDict());
   return path;
 }
 
 /** Evaluates as many test images as the time left allows, drawn at random; 1,000 at least. */
 async function score(demo: Demo, model: Farmer) {
-  const { options, output, clock, training, test, histogram } = demo;
+  const { options, output, clock, test, histogram } = demo;
   const settings = { batch: SCORING_BATCH, seed: options.seed };
   const start = clock.elapsed;
   await evaluate(model, histogram, drawImages(test, SCORING_BATCH, 'test images'), settings);
@@ -167,7 +169,7 @@ async function score(demo: Demo, model: Farmer) {
     ...settings,
     onProgress: (done) => output.status(`scored ${done} of ${dataset.count} test images`),
   });
-  const baseline = histogramBaseline(histogram, training, dataset);
+  const baseline = histogramBaseline(histogram, dataset);
   printEvaluation(output, evaluation, baseline, dataset.name);
   return { ...evaluation, histogram: baseline };
 }

@@ -16,7 +16,7 @@ import { createOutput, type Output } from '../output.ts';
 import { checkDataset } from '../run-config.ts';
 import { RunFolder } from '../run-folder.ts';
 import { readStudent } from '../student-checkpoint.ts';
-import { loadTrainedModel, type TrainedModel } from '../trained-model.ts';
+import { loadTrainedModel, loadTrainingImages, type TrainedModel } from '../trained-model.ts';
 import { loadSplit, loadTrainingData, drawImages } from '../training-data.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
@@ -125,9 +125,9 @@ function chooseRun(
   };
 }
 
-async function distillationData(run: DistillationRun, { checkpoint, trainingData }: TrainedModel) {
+async function distillationData(run: DistillationRun, { checkpoint }: TrainedModel) {
   const { data, trainImages, config } = checkpoint.run;
-  if (run.data === data && run.trainImages === trainImages) return trainingData;
+  if (run.data === data && run.trainImages === trainImages) return loadTrainingImages(checkpoint);
   const dataset = await loadTrainingData(run, config.model.image);
   checkDataset(config, dataset);
   return dataset;

@@ -8,8 +8,8 @@ import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.t
 import { createOutput } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { checkDataset } from '../run-config.ts';
-import { loadTrainedModel } from '../trained-model.ts';
-import { loadSplit, drawImages } from '../training-data.ts';
+import { loadSplitFor, loadTrainedModel } from '../trained-model.ts';
+import { drawImages } from '../training-data.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
 interface EvalOptions extends CommonOptions, ModelOptions {
@@ -44,9 +44,10 @@ async function runEval(options: EvalOptions): Promise<void> {
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
   await withDevice(options, output, async () => {
-    const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
+    const { model, checkpoint } = await loadTrainedModel(path);
+    const { histogram } = checkpoint;
     const { data, config } = checkpoint.run;
-    const whole = await loadSplit(options.data ?? data, split, config.model.image);
+    const whole = await loadSplitFor(checkpoint, options.data, split);
     checkDataset(config, whole);
     const dataset = limit === undefined ? whole : drawImages(whole, limit, '--limit');
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${data}`);
@@ -57,7 +58,7 @@ async function runEval(options: EvalOptions): Promise<void> {
       onProgress: (done) => output.status(`scored ${done} of ${dataset.count * draws}`),
     });
     const seconds = (performance.now() - start) / 1000;
-    const baseline = histogramBaseline(histogram, trainingData, dataset);
+    const baseline = histogramBaseline(histogram, dataset);
     printEvaluation(output, evaluation, baseline, dataset.name);
     output.result({
       ...{ command: 'eval', checkpoint: path, step: checkpoint.step, dataset: dataset.name },

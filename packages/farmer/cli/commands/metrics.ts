@@ -24,7 +24,7 @@ import {
   withSamplingOptions,
   type SamplingCommandOptions,
 } from '../sampling-options.ts';
-import { loadTrainedModel } from '../trained-model.ts';
+import { loadTrainedModel, loadTrainingImages } from '../trained-model.ts';
 import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveCheckpoint, resolveClassifier } from '../weights.ts';
 
@@ -68,7 +68,8 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
   await withDevice(options, output, async () => {
-    const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
+    const { model, checkpoint } = await loadTrainedModel(path);
+    const trainingData = await loadTrainingImages(checkpoint);
     const { data, config } = checkpoint.run;
     const test = drawImages(
       await loadSplit(data, 'test', config.model.image),
@@ -85,7 +86,7 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
     const start = performance.now();
     const labels = Array.from({ length: samples }, (_, i) => i % trainingData.classes);
     const draw = (student?: StudentFlow) =>
-      drawSamples(model, histogram, {
+      drawSamples(model, checkpoint.histogram, {
         ...{ labels, seed, student, options: samplingOptions(options) },
         onProgress: (done) => output.status(`drew ${done} of ${samples}`),
       });

@@ -63,8 +63,9 @@ async function runSample(options: SampleOptions): Promise<void> {
   const path = resolveCheckpoint(options);
   await checkWritable(out);
   await withDevice(options, output, async () => {
-    const { model, checkpoint, trainingData, histogram } = await loadTrainedModel(path);
-    const { labels, columns } = layOut(options, model.config.image, trainingData.classNames);
+    const { model, checkpoint } = await loadTrainedModel(path);
+    const { histogram, classNames } = checkpoint;
+    const { labels, columns } = layOut(options, model.config.image, classNames);
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${checkpoint.run.data}`);
     const student = await studentOf(options, model, checkpoint);
     const start = performance.now();

@@ -10,8 +10,8 @@ import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.t
 import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { scoreFile, type FileScore } from '../score-files.ts';
-import { loadTrainedModel, type TrainedModel } from '../trained-model.ts';
-import { loadSplit, drawImages } from '../training-data.ts';
+import { loadSplitFor, loadTrainedModel, type TrainedModel } from '../trained-model.ts';
+import { drawImages } from '../training-data.ts';
 import { resolveCheckpoint } from '../weights.ts';
 
 interface ScoreOptions extends CommonOptions, ModelOptions {
@@ -76,12 +76,13 @@ async function runScore(files: readonly string[], options: ScoreOptions): Promis
 
 async function scoreFiles(
   files: readonly string[],
-  { model, trainingData, histogram }: TrainedModel,
+  { model, checkpoint }: TrainedModel,
   options: ScoreOptions,
   output: Output,
 ): Promise<FileScore[]> {
   const { draws, seed, resize = false, maps } = options;
-  const label = parseClass(options.class, trainingData.classNames);
+  const { histogram, classNames } = checkpoint;
+  const label = parseClass(options.class, classNames);
   const scores: FileScore[] = [];
   output.line('bits/dim  = informative + redundant +   log-det + pixel map');
   for (const file of files) {
@@ -97,20 +98,20 @@ async function scoreFiles(
 
 async function compareSets(
   compare: string,
-  { model, histogram, checkpoint }: TrainedModel,
+  { model, checkpoint }: TrainedModel,
   options: ScoreOptions,
   output: Output,
 ) {
   const { limit, seed, out } = options;
-  const score = async (data: string) => {
-    const whole = await loadSplit(data, 'test', model.config.image);
+  const score = async (data: string | undefined) => {
+    const whole = await loadSplitFor(checkpoint, data, 'test');
     checkShape(whole, model.config.image);
     const set = drawImages(whole, Math.min(limit, whole.count), '--limit');
     const onProgress = (done: number) =>
       output.status(`scored ${done} of ${set.count} images of "${set.name}"`);
-    return scoreSet(model, histogram, set, { seed, onProgress });
+    return scoreSet(model, checkpoint.histogram, set, { seed, onProgress });
   };
-  const inside = await score(options.data ?? checkpoint.run.data);
+  const inside = await score(options.data);
   const outside = await score(compare);
   const area = outlierAuroc(inside, outside);
   const sets = [inside, outside].map(summarise);

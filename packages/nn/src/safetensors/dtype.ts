@@ -1,5 +1,5 @@
 /** The dtypes that are read, and each one's size in bytes. */
-export const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
+export const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2, U8: 1 } as const;
 
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
 
@@ -7,8 +7,9 @@ export function isSupportedDtype(name: unknown): name is SafetensorsDtype {
   return typeof name === 'string' && Object.hasOwn(DTYPE_BYTES, name);
 }
 
-/** Little-endian elements of `dtype` as a fresh Float32Array; every F16 and BF16 value is exact. */
+/** Little-endian elements of `dtype` as a fresh Float32Array; every value is exact. */
 export function toFloat32(bytes: Uint8Array, dtype: SafetensorsDtype): Float32Array {
+  if (dtype === 'U8') return Float32Array.from(bytes);
   const count = bytes.length / DTYPE_BYTES[dtype];
   const values = new Float32Array(count);
   if (dtype === 'F32') {
