@@ -146,10 +146,11 @@ function gumbelScores(state: NdArray, logits: NdArray, call: number): Float64Arr
 function smallestLead(scores: Float64Array, classes: number): number {
   let smallest = Infinity;
   for (let start = 0; start < scores.length; start += classes) {
-    const [second = -Infinity, first = 0] = scores
+    const best = scores
       .slice(start, start + classes)
       .sort()
-      .slice(-2);
+      .reverse();
+    const [first = 0, second = -Infinity] = best;
     smallest = Math.min(smallest, first - second);
   }
   return smallest;
