@@ -70,6 +70,20 @@ describe('the bytes', () => {
     expect(tensors.get('f')).toEqual({ shape: [], data: new Float32Array([0.1]) });
   });
 
+  it('of U8 come after all floats, which stay aligned, and come back exactly', () => {
+    const bytes = Uint8Array.of(0, 1, 127, 128, 255);
+    const file = encodeSafetensors({
+      a: { dtype: 'U8', shape: [5], data: bytes },
+      b: { dtype: 'F32', shape: [1], data: Float32Array.of(0.5) },
+    });
+    const [header] = new TextDecoder('latin1').decode(file.subarray(8)).split('}}');
+    expect(header).toContain('"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}');
+    expect(header).toContain('"a":{"dtype":"U8","shape":[5],"data_offsets":[4,9]');
+    const { tensors } = decodeSafetensors(file, 'x');
+    expect(tensors.get('a')).toEqual({ shape: [5], data: Float32Array.from(bytes) });
+    expect(tensors.get('b')!.data).toEqual(Float32Array.of(0.5));
+  });
+
   it('of every F16 value decode to sign · 2^exponent · mantissa', () => {
     const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
     const header = `{"h":${entry('[65536]', '[0,131072]', 'F16')}}`;

@@ -30,17 +30,18 @@ export async function loadTrainingImages(checkpoint: Checkpoint): Promise<ImageD
 }
 
 /**
- * A split of a dataset, by default of the one that the checkpoint was trained on, which must be as it was: a folder that
- * changed is split anew, and its test images may have been trained on.
+ * A split of a dataset, by default of the one that the checkpoint was trained on. That one must be as it was: a folder
+ * that changed is split anew, and its test images may have been trained on.
  */
 export async function loadSplitFor(
   checkpoint: Checkpoint,
   data: string | undefined,
   split: Split,
 ): Promise<ImageDataset> {
-  if (data === undefined) await loadTrainingImages(checkpoint);
   const { run } = checkpoint;
-  return loadSplit(data ?? run.data, split, run.config.model.image);
+  const name = data ?? run.data;
+  if (name === run.data) await loadTrainingImages(checkpoint);
+  return loadSplit(name, split, run.config.model.image);
 }
 
 /** @throws Error when the training images are not those of the checkpoint */

@@ -43,33 +43,32 @@ export async function measureRun(
       onProgress: (done) => output.status(`scored ${done} of ${test.count * measuring.draws}`),
     });
     const drawn: Record<string, Drawn> = {};
-    for (const [name, options] of Object.entries(guidances)) {
-      drawn[name] = await draw(
-        model,
-        histogram,
-        { name, options },
-        folder,
-        run.seed,
-        yardstick,
-        output,
-      );
-    }
     const { seed } = run;
+    const drawing = { model, histogram, folder, seed, yardstick, output };
+    for (const [name, options] of Object.entries(guidances)) {
+      drawn[name] = await draw(drawing, name, options);
+    }
     return { measuring, row, seed, steps: step, bitsPerDim, standardError, guidances, drawn };
   } finally {
     model.dispose();
   }
 }
 
+interface Drawing {
+  readonly model: Farmer;
+  readonly histogram: PixelHistogram;
+  readonly folder: RunFolder;
+  readonly seed: number;
+  readonly yardstick: Yardstick;
+  readonly output: Output;
+}
+
 async function draw(
-  model: Farmer,
-  histogram: PixelHistogram,
-  { name, options }: { readonly name: string; readonly options: SamplingOptions },
-  folder: RunFolder,
-  seed: number,
-  { measuring, classifier, reference }: Yardstick,
-  output: Output,
+  { model, histogram, folder, seed, yardstick, output }: Drawing,
+  name: string,
+  options: SamplingOptions,
 ): Promise<Drawn> {
+  const { measuring, classifier, reference } = yardstick;
   const { classes, image } = model.config;
   const labels = Array.from({ length: measuring.samples }, (_, i) => i % classes);
   const start = performance.now();

@@ -3,13 +3,12 @@ import type { Tensor } from '../../tensor.ts';
 import { fixedSubgroupSize, kernel, linearGrid, type WebGpuKernel } from '../kernel.ts';
 import { barriers64, oneSubgroup } from '../rows/select.ts';
 import { enableSubgroups, memoizeByVariant, rowFunctions, rowMain } from '../rows/variant.ts';
-import { eachVector, headDot, headLoad, headType } from './head.ts';
+import { eachVector, forwardBindings, headDot, headLoad } from './head.ts';
 import {
   attentionSizes,
   attentionSource,
   lowestScore,
   maskWgsl,
-  positionBinding,
   type AttentionSource,
 } from './source.ts';
 
@@ -45,7 +44,6 @@ const fewQueriesKernel = memoizeByVariant(
       ...{ vectors, aligned, causal, hasPosition },
       ...{ workgroupSize: variant.workgroup, subgroup: false, rowsPerLane: 1 },
     };
-    const type = `read ${headType(source)}` as const;
     const vectorsOf = (line: (c: number) => string) => eachVector(source, line);
     const vectorList = Array.from({ length: vectors }, (_, c) => `o${c}`).join(', ');
     const store = aligned
@@ -84,12 +82,7 @@ const fewQueriesKernel = memoizeByVariant(
   if (lane == 0u) { log_sums[row] = highest + log(total); }`;
     return kernel({
       name: 'attention-few-queries',
-      bindings: {
-        ...{ q: type, k: type, v: type },
-        ...positionBinding(source),
-        output: `write ${headType(source)}`,
-        log_sums: 'write f32',
-      },
+      bindings: forwardBindings(source),
       uniforms: {
         ...{ rows: 'u32', heads: 'u32', size: 'u32', width: 'u32' },
         ...{ queries: 'u32', keys: 'u32', scale: 'f32' },

@@ -5,10 +5,10 @@ import { runFewQueries } from './few-queries.ts';
 import {
   eachVector,
   enableSubgroups,
+  forwardBindings,
   headDot,
   headLoad,
   headStore,
-  headType,
   loadRows,
 } from './head.ts';
 import {
@@ -21,7 +21,6 @@ import {
   mainWgsl,
   maskWgsl,
   memoizeAttention,
-  positionBinding,
   rowsPerWorkgroup,
 } from './source.ts';
 
@@ -59,7 +58,6 @@ const forwardKernel = memoizeAttention((source) => {
   const block = Math.max(1, Math.min(4, Math.floor(16 / vectors)));
   const keys = Array.from({ length: block }, (_, t) => t);
   const rows = { at: 'keys_at', first: 'key', last: 'last - 1' };
-  const type = `read ${headType(source)}` as const;
   const probabilities = (i: number) => {
     const score = (t: number) => `${headDot(source, `q${i}_`, `k${t}_`)}, key + ${t} < end${i}`;
     const scores = keys.map((t) => `let s${i}_${t} = select(${lowestScore}, ${score(t)});`);
@@ -80,12 +78,7 @@ const forwardKernel = memoizeAttention((source) => {
     });
   return kernel({
     name: 'attention',
-    bindings: {
-      ...{ q: type, k: type, v: type },
-      ...positionBinding(source),
-      output: `write ${headType(source)}`,
-      log_sums: 'write f32',
-    },
+    bindings: forwardBindings(source),
     uniforms: attentionUniforms,
     enable: enableSubgroups(source),
     code: `

@@ -1,4 +1,5 @@
-import type { AttentionSource } from './source.ts';
+import type { Kernel } from '../kernel.ts';
+import { positionBinding, type AttentionSource } from './source.ts';
 
 /** Lines for each vec4 of a head. */
 export function eachVector({ vectors }: AttentionSource, line: (c: number) => string): string {
@@ -99,3 +100,13 @@ export function headStore(
 
 export const headType = ({ aligned }: AttentionSource) =>
   aligned ? ('vec4f' as const) : ('f32' as const);
+
+/** What a kernel of the forward pass reads and writes. */
+export function forwardBindings(source: AttentionSource): Kernel['bindings'] {
+  const type = headType(source);
+  return {
+    ...{ q: `read ${type}`, k: `read ${type}`, v: `read ${type}` },
+    ...positionBinding(source),
+    ...{ output: `write ${type}`, log_sums: 'write f32' },
+  };
+}
