@@ -1,15 +1,14 @@
 import type { Kernel } from '../kernel.ts';
 import { loadA, loadB } from './guarded-loads.ts';
+import { declareSlab, depth, fillSlab, readSlab, type Slab } from './slab.ts';
 import { alignedType, matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts';
 
-const depth = 16;
 /** Invocations of a workgroup, 16 × 16 over the tile. */
 const invocations = 256;
 
 /**
  * Variants 3 and 4, for GPUs: a 64 × 64 or 128 × 128 tile of the output for 16 × 16 invocations of 4 × 4 or 8 × 8
- * each, with slabs of a and b, 16 deep along k, in workgroup memory (8 or 16 KiB). Both slabs are kept k-major,
- * so that an invocation reads whole vec4s.
+ * each, with slabs of a and b, 16 deep along k, in workgroup memory (8 or 16 KiB).
  */
 export const tile = tileVariant('matmul-3-tile', 64);
 export const largeTile = tileVariant('matmul-4-large-tile', 128);
@@ -33,14 +32,16 @@ function make(name: string, source: MatmulSource, side: number): Kernel {
   /** vec4s of a slab's row, and those of one invocation. */
   const quads = side / 4;
   const own = quads / 16;
+  const a: Slab = { name: 'slab_a', quads, alongK: !transposeA, load: loadA(source) };
+  const b: Slab = { name: 'slab_b', quads, alongK: transposeB, load: loadB(source) };
   return matmulKernel({
     name,
     source,
     a: source.alignedA ? 'vec4f' : 'f32',
     b: alignedType(source),
     code: `
-var<workgroup> slab_a: array<vec4f, ${depth * quads}>;
-var<workgroup> slab_b: array<vec4f, ${depth * quads}>;
+${declareSlab(a)}
+${declareSlab(b)}
 
 @compute @workgroup_size(${invocations})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) l: u32) {
@@ -53,13 +54,13 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
   let own_column = l % 16;
   ${list(4 * own * own, (i) => `var acc${i} = vec4f(0);`)}
   for (var k = p.k_start; k < p.k_end; k += ${depth}) {
-    ${fillSlab('slab_a', quads, loadA(source), !transposeA)}
-    ${fillSlab('slab_b', quads, loadB(source), transposeB)}
+    ${fillSlab(a, invocations)}
+    ${fillSlab(b, invocations)}
     workgroupBarrier();
-    for (var i = 0u; i < ${depth}; i++) {
-      ${list(own, (r) => `let x${r} = slab_a[i * ${quads} + own_row + ${16 * r}];`, '\n      ')}
-      ${list(own, (c) => `let y${c} = slab_b[i * ${quads} + own_column + ${16 * c}];`, '\n      ')}
-      ${list(4 * own * own, (i) => accumulate(i, own), '\n      ')}
+    for (var part = 0u; part < ${depth / 4}; part++) {
+      ${readSlab(a, 'x', 'own_row', own)}
+      ${readSlab(b, 'y', 'own_column', own)}
+      ${list(16 * own * own, (i) => accumulate(i, own), '\n      ')}
     }
     workgroupBarrier();
   }
@@ -68,34 +69,15 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
   });
 }
 
-/** Sum i of an invocation is row ⌊i / own⌋ of its rows, and vec4 i mod own of its columns. */
-function accumulate(i: number, own: number): string {
-  const row = Math.floor(i / own);
-  return `acc${i} += x${Math.floor(row / 4)}[${row % 4}] * y${i % own};`;
-}
-
 /**
- * Fills a slab [depth, 4 · quads] of workgroup memory, a vec4 an invocation at a time. `alongK`: the vec4 runs along
- * k in memory and is scattered over four rows of the slab; otherwise it is four neighbours of one row.
+ * Product i of an invocation, of the step of k of which there are as many: sum s is row ⌊s / own⌋ of its rows, and
+ * vec4 s mod own of its columns.
  */
-function fillSlab(slab: string, quads: number, load: string, alongK: boolean): string {
-  const loop = `for (var e = l; e < ${depth * quads}; e += ${invocations})`;
-  if (!alongK) {
-    return `${loop} {
-      let at_k = k + e / ${quads};
-      let at = (e % ${quads}) * 4;
-      ${slab}[e] = ${load};
-    }`;
-  }
-  const parts = [0, 1, 2, 3].map(
-    (i) => `${slab}[((e % 4) * 4 + ${i}) * ${quads} + at / 4][at % 4] = value[${i}];`,
-  );
-  return `${loop} {
-      let at_k = k + (e % 4) * 4;
-      let at = e / 4;
-      let value = ${load};
-      ${parts.join('\n      ')}
-    }`;
+function accumulate(i: number, own: number): string {
+  const sums = 4 * own * own;
+  const [step, sum] = [Math.floor(i / sums), i % sums];
+  const row = Math.floor(sum / own);
+  return `acc${sum} += x${step}_${Math.floor(row / 4)}[${row % 4}] * y${step}_${sum % own};`;
 }
 
 function store({ aligned }: MatmulSource, i: number, own: number): string {
