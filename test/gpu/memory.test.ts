@@ -144,4 +144,16 @@ describe.each(testDevices)('memory on %s', (name) => {
     expect(device.memory()).toMatchObject({ live, pooled });
     device.destroy();
   });
+
+  test('of a graph that is disposed cannot be replayed, nor a graph inside a capture', async () => {
+    const device = await openTestDevice(name);
+    const x = withDefaultDevice(device, () => empty([1000]));
+    const square = device.capture(() => scope(() => void map('x * x', { x })));
+    const replay = () => square.replay();
+    expect(() => device.capture(replay)).toThrow('inside a capture');
+    expect(replay).not.toThrow();
+    square.dispose();
+    expect(replay).toThrow('disposed');
+    device.destroy();
+  });
 });

@@ -31,10 +31,19 @@ export type CompileProgress = (done: number, total: number) => void;
 /** A recorded list of commands with its own memory, run again by `replay`. */
 export interface Graph {
   readonly commandCount: number;
-  /** Runs the recorded commands again on the same tensors; their inputs may have been rewritten in between. */
+  /**
+   * Runs the recorded commands again on the same tensors; their inputs may have been rewritten in between.
+   * @throws Error after `dispose`, and inside a capture, which would not record them
+   */
   replay(): void;
   /** Frees the memory that the recorded commands work in. */
   dispose(): void;
+}
+
+/** @throws Error where a graph cannot be replayed; see `Graph.replay` */
+export function checkReplay(state: { isDisposed: boolean; isCapturing: boolean }): void {
+  if (state.isDisposed) throw new Error('replay: the graph is disposed');
+  if (state.isCapturing) throw new Error('replay: not inside a capture, which would not record it');
 }
 
 /**

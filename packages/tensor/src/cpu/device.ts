@@ -1,4 +1,10 @@
-import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
+import {
+  checkReplay,
+  type Device,
+  type Graph,
+  type MemoryReport,
+  type Storage,
+} from '../device.ts';
 import { toTypedArray, viewAs } from '../dtype.ts';
 import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
@@ -113,9 +119,11 @@ export class CpuDevice implements Device {
       if (!isComplete) releaseOwned();
     }
     let parts = this.#listsOf(steps);
+    let isDisposed = false;
     return {
       commandCount: steps.length,
       replay: () => {
+        checkReplay({ isDisposed, isCapturing: this.#recording !== undefined });
         this.flush();
         for (const part of parts) {
           if (part instanceof CommandList) part.run();
@@ -123,6 +131,7 @@ export class CpuDevice implements Device {
         }
       },
       dispose: () => {
+        isDisposed = true;
         this.flush();
         for (const part of parts) if (part instanceof CommandList) part[Symbol.dispose]();
         parts = [];

@@ -1,4 +1,11 @@
-import type { CompileProgress, Device, Graph, MemoryReport, Storage } from '../device.ts';
+import {
+  checkReplay,
+  type CompileProgress,
+  type Device,
+  type Graph,
+  type MemoryReport,
+  type Storage,
+} from '../device.ts';
 import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
 import { Tensor } from '../tensor.ts';
@@ -150,8 +157,11 @@ export class WebGpuDevice implements Device {
         return storage;
       },
     };
-    kernel(run, { ...tensors, params });
-    for (const storage of temporaries) this.release(storage);
+    try {
+      kernel(run, { ...tensors, params });
+    } finally {
+      for (const storage of temporaries) this.release(storage);
+    }
   }
 
   async precompile(body: () => void, onProgress?: CompileProgress): Promise<void> {
@@ -183,11 +193,16 @@ export class WebGpuDevice implements Device {
       owned = isolated.restore();
       if (!isComplete) releaseOwned();
     }
+    let isDisposed = false;
     return {
       commandCount: commands.length,
       kernels: commands.map(({ pipeline }) => pipeline.kernel),
-      replay: () => commands.forEach((command) => this.#encode(command)),
+      replay: () => {
+        checkReplay({ isDisposed, isCapturing: this.#recording !== undefined });
+        for (const command of commands) this.#encode(command);
+      },
       dispose: () => {
+        isDisposed = true;
         releaseOwned();
         commands.length = 0;
       },
