@@ -44,7 +44,7 @@ export abstract class AffinePredictor extends Module {
   }
 
   protected embed(tokens: Tensor, place: Tensor): Tensor {
-    return map('h + place', { h: this.inputProjection.forward(tokens), place });
+    return this.inputProjection.forward(tokens, { residual: place });
   }
 
   protected project(hidden: Tensor): Tensor {

@@ -93,7 +93,8 @@ export class ArTransformer extends Module {
     return scope(() => {
       position.write([0]);
       const place = slice(this.position, { axis: 0, end: this.conditionRepeat });
-      const hidden = this.#step(this.#conditions(labels), place, caches, position);
+      const embedded = map('c + place', { c: this.#conditions(labels), place });
+      const hidden = this.#step(embedded, caches, position);
       position.write([this.conditionRepeat]);
       return slice(hidden, { axis: 1, start: this.conditionRepeat - 1 });
     });
@@ -106,7 +107,8 @@ export class ArTransformer extends Module {
   next(token: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
     return scope(() => {
       const place = rowAt(this.position, position, 0); // [1, W]
-      const hidden = this.#step(this.inputProjection.forward(token), place, caches, position);
+      const embedded = this.inputProjection.forward(token, { residual: place });
+      const hidden = this.#step(embedded, caches, position);
       advance(position);
       return hidden;
     });
@@ -122,8 +124,7 @@ export class ArTransformer extends Module {
     return this.sharedHead?.forward(reshape(hidden, [hidden.shape[0]!, -1]));
   }
 
-  #step(inputs: Tensor, place: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
-    const embedded = map('h + place', { h: inputs, place });
+  #step(embedded: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
     return this.outputNorm.forward(this.transformer.step(embedded, caches, position));
   }
 
