@@ -6,7 +6,7 @@ import { gather, pixelMap, type ImageDataset, type PixelMap } from 'farmer';
 import { loadSplit } from '../../../packages/farmer/cli/training-data.ts';
 import { loadTrainedModel, type TrainedModel } from '../../../packages/farmer/cli/trained-model.ts';
 import { writeChart } from '../../../packages/farmer/cli/files/chart.ts';
-import { resolveCheckpoint } from '../../../packages/farmer/cli/weights.ts';
+import { weightsFile } from '../../../packages/farmer/cli/weights.ts';
 
 const FOLDER = fileURLToPath(new URL('../../images/method', import.meta.url));
 
@@ -19,7 +19,7 @@ export interface Scene extends TrainedModel {
 export async function withTinyModel(draw: (scene: Scene) => Promise<void>): Promise<void> {
   const device = await openDevice({ device: 'cpu' });
   try {
-    const trained = await loadTrainedModel(resolveCheckpoint({ checkpoint: 'mnist-tiny' }));
+    const trained = await loadTrainedModel(weightsFile('mnist-tiny'));
     const test = await loadSplit('mnist', 'test');
     const pixels = pixelMap(trained.model.config, trained.checkpoint.histogram, 0);
     await draw({ ...trained, test, pixels });

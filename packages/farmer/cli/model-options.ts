@@ -2,10 +2,17 @@ import type { Command } from 'commander';
 import type { Farmer } from '../src/model.ts';
 import type { StudentFlow } from '../src/student-flow.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { RunFolder } from './run-folder.ts';
 import { loadStudent, weightsHash } from './student-checkpoint.ts';
-import { shippedWeights } from './weights.ts';
+import { listed, shippedWeights, weightsFile } from './weights.ts';
 
-export type { ModelOptions } from './weights.ts';
+/** Where a trained model comes from, as the command line gives it. */
+export interface ModelOptions {
+  /** A file, or the name of shipped weights. */
+  readonly checkpoint?: string;
+  /** The folder of a training run. */
+  readonly run?: string;
+}
 
 export function withModelOptions(command: Command): Command {
   const names = shippedWeights();
@@ -13,6 +20,22 @@ export function withModelOptions(command: Command): Command {
   return command
     .option('--checkpoint <file>', `a checkpoint or weights file${shipped}`)
     .option('--run <dir>', 'the folder of a training run');
+}
+
+/** @throws Error that lists what there is, when the choice names no file */
+export function resolveCheckpoint({ checkpoint, run }: ModelOptions): string {
+  if (checkpoint !== undefined && run !== undefined) {
+    throw new Error('give either --checkpoint or --run, not both');
+  }
+  if (checkpoint !== undefined) return weightsFile(checkpoint);
+  if (run === undefined) {
+    throw new Error(
+      `give --checkpoint FILE or --run DIR${listed('; shipped weights', shippedWeights())}`,
+    );
+  }
+  const folder = new RunFolder(run);
+  if (folder.hasCheckpoint()) return folder.checkpoint;
+  throw new Error(`${run} has no checkpoint.safetensors: is it the folder of a training run?`);
 }
 
 /** A student that inverts the model's flow. */

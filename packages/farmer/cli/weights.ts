@@ -2,7 +2,6 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nearestMatch } from '../src/nearest-match.ts';
-import { RunFolder } from './run-folder.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../weights', import.meta.url));
 const ENDING = '.safetensors';
@@ -38,33 +37,13 @@ export function resolveClassifier(file: string | undefined, data: string): strin
   );
 }
 
-/** Where a trained model comes from, as the command line gives it. */
-export interface ModelOptions {
-  /** A file, or the name of shipped weights. */
-  readonly checkpoint?: string;
-  /** The folder of a training run. */
-  readonly run?: string;
-}
-
-/** @throws Error that lists what there is, when the choice names no file */
-export function resolveCheckpoint({ checkpoint, run }: ModelOptions): string {
-  if (checkpoint !== undefined && run !== undefined) {
-    throw new Error('give either --checkpoint or --run, not both');
-  }
-  if (run !== undefined) {
-    const folder = new RunFolder(run);
-    if (folder.hasCheckpoint()) return folder.checkpoint;
-    throw new Error(`${run} has no checkpoint.safetensors: is it the folder of a training run?`);
-  }
-  if (checkpoint === undefined) {
-    throw new Error(
-      `give --checkpoint FILE or --run DIR${listed('; shipped weights', shippedWeights())}`,
-    );
-  }
-  if (existsSync(checkpoint) || /[/\\]/.test(checkpoint) || checkpoint.endsWith(ENDING)) {
-    return checkpoint;
-  }
-  return shippedFile(checkpoint);
+/**
+ * @param name a file's path, or the name of shipped weights
+ * @throws Error that lists the names there are, for one that is neither
+ */
+export function weightsFile(name: string): string {
+  if (existsSync(name) || /[/\\]/.test(name) || name.endsWith(ENDING)) return name;
+  return shippedFile(name);
 }
 
 /** "tiny" finds mnist-tiny: the dataset may be left out. */
@@ -78,6 +57,7 @@ function shippedFile(name: string): string {
   );
 }
 
-function listed(text: string, names: readonly string[]): string {
+/** "TEXT: a, b", or nothing where there are no names. */
+export function listed(text: string, names: readonly string[]): string {
   return names.length > 0 ? `${text}: ${names.join(', ')}` : '';
 }

@@ -9,7 +9,7 @@ import { applyOverrides } from '../config-overrides.ts';
 import { withDevice } from '../device.ts';
 import { distillInFolder } from '../distill-in-folder.ts';
 import { parseDistillationRun, type DistillationRun } from '../distillation-run.ts';
-import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
 import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -18,7 +18,6 @@ import { RunFolder } from '../run-folder.ts';
 import { readStudent } from '../student-checkpoint.ts';
 import { loadTrainedModel, loadTrainingImages, type TrainedModel } from '../trained-model.ts';
 import { loadSplit, loadTrainingData, drawImages } from '../training-data.ts';
-import { resolveCheckpoint } from '../weights.ts';
 
 interface DistillOptions extends CommonOptions, ModelOptions, FolderRunOptions {
   readonly data?: string;

@@ -3,14 +3,13 @@ import { evaluate } from '../../src/evaluate.ts';
 import type { Split } from '../data/load-dataset.ts';
 import { withDevice } from '../device.ts';
 import { histogramBaseline, printEvaluation } from '../evaluation-report.ts';
-import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { checkDataset } from '../run-config.ts';
 import { loadSplitFor, loadTrainedModel } from '../trained-model.ts';
 import { drawImages } from '../training-data.ts';
-import { resolveCheckpoint } from '../weights.ts';
 
 interface EvalOptions extends CommonOptions, ModelOptions {
   readonly data?: string;

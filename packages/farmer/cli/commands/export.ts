@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { readCheckpoint, writeCheckpoint } from '../checkpoint.ts';
-import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
 import { withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
-import { resolveCheckpoint } from '../weights.ts';
 
 interface ExportOptions extends CommonOptions, ModelOptions {
   readonly out: string;

@@ -10,6 +10,7 @@ import { withDevice } from '../device.ts';
 import { checkFit, readReference } from '../classifier-reference.ts';
 import { printMetrics } from '../metrics-report.ts';
 import {
+  resolveCheckpoint,
   studentOf,
   withModelOptions,
   withStudentOption,
@@ -26,7 +27,7 @@ import {
 } from '../sampling-options.ts';
 import { loadTrainedModel, loadTrainingImages } from '../trained-model.ts';
 import { loadSplit, drawImages } from '../training-data.ts';
-import { resolveCheckpoint, resolveClassifier } from '../weights.ts';
+import { resolveClassifier } from '../weights.ts';
 
 interface MetricsOptions
   extends CommonOptions, ModelOptions, StudentOption, SamplingCommandOptions {

@@ -4,6 +4,7 @@ import { parseClass } from '../class-option.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
 import {
+  resolveCheckpoint,
   studentOf,
   withModelOptions,
   withStudentOption,
@@ -20,7 +21,6 @@ import {
   type SamplingCommandOptions,
 } from '../sampling-options.ts';
 import { loadTrainedModel } from '../trained-model.ts';
-import { resolveCheckpoint } from '../weights.ts';
 
 interface SampleOptions extends CommonOptions, ModelOptions, StudentOption, SamplingCommandOptions {
   readonly class?: string;

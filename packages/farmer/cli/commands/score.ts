@@ -5,14 +5,13 @@ import { parseClass } from '../class-option.ts';
 import { comparisonChart, outlierAuroc, scoreSet, summarise } from '../compare-datasets.ts';
 import { withDevice } from '../device.ts';
 import { checkChartPath, writeChart } from '../files/chart.ts';
-import { withModelOptions, type ModelOptions } from '../model-options.ts';
+import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { scoreFile, type FileScore } from '../score-files.ts';
 import { loadSplitFor, loadTrainedModel, type TrainedModel } from '../trained-model.ts';
 import { drawImages } from '../training-data.ts';
-import { resolveCheckpoint } from '../weights.ts';
 
 interface ScoreOptions extends CommonOptions, ModelOptions {
   readonly class: string;
