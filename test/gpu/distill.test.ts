@@ -81,11 +81,11 @@ describeOnDevices('distillation', () => {
     for (let i = 0; i < 3; i++) first.advance();
     const second = distiller(teacher);
     second.student.loadStateDict(loaded(await first.student.stateDict()), 'half');
-    second.optimizer.loadStateDict(loaded(await first.optimizer.stateDict()), 'half');
+    second.optimiser.loadStateDict(loaded(await first.optimiser.stateDict()), 'half');
     second.resumeAt(3);
     for (let i = 3; i < 6; i++) second.advance();
     expect(await second.student.stateDict()).toEqual(await whole.student.stateDict());
-    expect(await second.optimizer.stateDict()).toEqual(await whole.optimizer.stateDict());
+    expect(await second.optimiser.stateDict()).toEqual(await whole.optimiser.stateDict());
     expect((await second.readMetrics()).step).toBe(6);
     for (const each of [whole, first, second]) each.dispose();
   });

@@ -110,7 +110,7 @@ describe('training', () => {
     const loaded = async (state: Promise<StateDict>) => new Map(Object.entries(await state));
     const resumed = newTrainer();
     resumed.model.loadStateDict(await loaded(first.model.stateDict()), 'first');
-    resumed.optimizer.loadStateDict(await loaded(first.optimizer.stateDict()), 'first');
+    resumed.optimiser.loadStateDict(await loaded(first.optimiser.stateDict()), 'first');
     resumed.resumeAt(3);
     expect(await losses(resumed, 3)).toEqual(expected.slice(3));
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { gather, imageDataset } from '../../packages/farmer/src/data/image-dataset.ts';
+import { imagesAt, imageDataset } from '../../packages/farmer/src/data/image-dataset.ts';
 import { cropImages, padImages, patchPadding } from '../../packages/farmer/src/data/padding.ts';
 import { boxScale, cropToAspect, toRgb } from '../../packages/farmer/src/data/pixels.ts';
 import { heldOutKeys, splitOff, subset } from '../../packages/farmer/src/data/split.ts';
@@ -23,7 +23,7 @@ describe('imageDataset', () => {
     const names = (n: number) => Array.from({ length: n }, (_, i) => `${i}`);
     expect(numbered(3, names(256)).labels).toBeInstanceOf(Uint8Array);
     expect(numbered(3, names(257)).labels).toBeInstanceOf(Uint16Array);
-    expect(gather(numbered(3, names(257)), [2]).labels).toEqual(Uint16Array.of(2));
+    expect(imagesAt(numbered(3, names(257)), [2]).labels).toEqual(Uint16Array.of(2));
   });
 
   it('refuses parts that disagree, naming the dataset', () => {
@@ -35,10 +35,10 @@ describe('imageDataset', () => {
   });
 
   it('gathers in the order asked, and nothing outside', () => {
-    const { images, labels } = gather(numbered(5), [4, 0, 4]);
+    const { images, labels } = imagesAt(numbered(5), [4, 0, 4]);
     expect([...images]).toEqual([8, 9, 0, 1, 8, 9]);
     expect([...labels]).toEqual([1, 0, 1]);
-    expect(() => gather(numbered(5), [5])).toThrow(/has 5 images, none at 5/);
+    expect(() => imagesAt(numbered(5), [5])).toThrow(/has 5 images, none at 5/);
   });
 });
 

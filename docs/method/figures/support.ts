@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { philoxUniforms, scope, tensor, type Tensor } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
-import { gather, pixelMap, type ImageDataset, type PixelMap } from 'farmer';
+import { imagesAt, pixelMap, type ImageDataset, type PixelMap } from 'farmer';
 import { loadSplit } from '../../../packages/farmer/cli/training-data.ts';
 import { loadTrainedModel, type TrainedModel } from '../../../packages/farmer/cli/trained-model.ts';
 import { writeChart } from '../../../packages/farmer/cli/files/chart.ts';
@@ -30,7 +30,7 @@ export async function withTinyModel(draw: (scene: Scene) => Promise<void>): Prom
 
 /** Test images: their bytes, their labels, and what the flow sees of them, X [B, N, d]. */
 export function testImages({ model, test, pixels }: Scene, indices: readonly number[]) {
-  const { images, labels } = gather(test, indices);
+  const { images, labels } = imagesAt(test, indices);
   const noise = philoxUniforms(1, 0, 0, images.length);
   const { values } = pixels.forward(images, noise);
   const x = scope(() => model.tokens(tensor(values, [indices.length, 28, 28, 1])));

@@ -1,6 +1,6 @@
 import { scope, tensor, type Device } from '@farmer/tensor';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
-import { gather } from '../src/data/image-dataset.ts';
+import { imagesAt } from '../src/data/image-dataset.ts';
 import { paddedSize } from '../src/config.ts';
 import { pixelMap } from '../src/dequantize.ts';
 import { Distiller } from '../src/distill.ts';
@@ -49,7 +49,7 @@ async function distill(session: DistillationSession): Promise<void> {
     save: async () => {
       const info = { run, step: trainer.step, fingerprint: fingerprint(dataset), teacher: before };
       const state = await trainer.student.stateDict();
-      await writeStudent(folder.checkpoint, info, state, await trainer.optimizer.stateDict());
+      await writeStudent(folder.checkpoint, info, state, await trainer.optimiser.stateDict());
     },
   });
   const { step } = trainer;
@@ -97,7 +97,7 @@ async function restore(
     );
   }
   trainer.student.loadStateDict(checkpoint.student, folder.checkpoint);
-  trainer.optimizer.loadStateDict(checkpoint.optimizer, folder.checkpoint);
+  trainer.optimiser.loadStateDict(checkpoint.optimizer, folder.checkpoint);
   trainer.resumeAt(checkpoint.step);
   await folder.truncateMetrics(checkpoint.step);
   output.line(`resuming    at step ${checkpoint.step} of ${run.distillation.steps}`);
@@ -109,7 +109,7 @@ async function compare(
   { student }: Distiller,
 ): Promise<ReverseComparison> {
   const { channels, count } = testImages;
-  const { images } = gather(
+  const { images } = imagesAt(
     testImages,
     Uint32Array.from({ length: count }, (_, i) => i),
   );

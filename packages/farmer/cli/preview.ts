@@ -1,5 +1,5 @@
 import { philoxPermutation } from '@farmer/tensor';
-import { gather, type ImageDataset } from '../src/data/image-dataset.ts';
+import { imagesAt, type ImageDataset } from '../src/data/image-dataset.ts';
 
 /** `each` images of every class, class by class, drawn by the seed; a class with fewer images repeats them. */
 export function imagesOfEveryClass(dataset: ImageDataset, each: number, seed: number): Uint8Array {
@@ -13,5 +13,5 @@ export function imagesOfEveryClass(dataset: ImageDataset, each: number, seed: nu
   const indices = filled.flatMap((chosen) =>
     Array.from({ length: each }, (_, i) => chosen[i % chosen.length]!),
   );
-  return gather(dataset, indices).images;
+  return imagesAt(dataset, indices).images;
 }

@@ -82,7 +82,7 @@ async function restore(session: TrainingSession, trainer: Trainer): Promise<void
     );
   }
   trainer.model.loadStateDict(checkpoint.model, folder.checkpoint);
-  trainer.optimizer.loadStateDict(checkpoint.optimizer, folder.checkpoint);
+  trainer.optimiser.loadStateDict(checkpoint.optimizer, folder.checkpoint);
   trainer.resumeAt(checkpoint.step);
   await folder.truncateMetrics(checkpoint.step);
   output.line(`resuming    at step ${checkpoint.step} of ${run.config.training.steps}`);
@@ -90,13 +90,13 @@ async function restore(session: TrainingSession, trainer: Trainer): Promise<void
 
 async function saveCheckpoint(
   { folder, run, dataset }: TrainingSession,
-  { step, model, optimizer }: Trainer,
+  { step, model, optimiser }: Trainer,
   histogram: PixelHistogram,
 ): Promise<void> {
   const { classNames } = dataset;
   const info = { run, step, fingerprint: fingerprint(dataset), classNames, histogram };
   const state = await model.stateDict();
-  await writeCheckpoint(folder.checkpoint, info, state, await optimizer.stateDict());
+  await writeCheckpoint(folder.checkpoint, info, state, await optimiser.stateDict());
 }
 
 async function drawGrid(

@@ -45,7 +45,7 @@ export interface TrainingTask {
  * submit each.
  */
 export class CapturedTraining {
-  readonly optimizer: AdamW;
+  readonly optimiser: AdamW;
   readonly #task: TrainingTask;
   readonly #parameters: readonly Tensor[];
   readonly #schedule: Schedule;
@@ -58,7 +58,7 @@ export class CapturedTraining {
   constructor(config: OptimisationConfig, task: TrainingTask) {
     this.#task = task;
     this.#parameters = [...task.parameters.values()];
-    this.optimizer = new AdamW(task.parameters, {
+    this.optimiser = new AdamW(task.parameters, {
       betas: config.betas,
       weightDecay: config.weightDecay,
       clipNorm: config.clip,
@@ -121,17 +121,17 @@ export class CapturedTraining {
   dispose(): void {
     this.#graph?.dispose();
     this.#totals.dispose();
-    this.optimizer.dispose();
+    this.optimiser.dispose();
   }
 
   #setStep(): void {
-    this.optimizer.setStep(this.#schedule(this.#step), this.#step + 1);
+    this.optimiser.setStep(this.#schedule(this.#step), this.#step + 1);
   }
 
   #computeStep(): void {
     scope(() => {
       const { value: loss, gradients } = valueAndGrad(this.#task.loss, this.#parameters);
-      const { norm, finite } = this.optimizer.update(gradients, loss);
+      const { norm, finite } = this.optimiser.update(gradients, loss);
       // 0 · NaN is NaN, so the terms of a skipped step are selected away.
       const terms = stack([loss, norm, reshape(finite, [])], 0);
       addAssign(this.#totals, map('where(finite > 0, x, 0)', { finite, x: terms }));

@@ -11,7 +11,7 @@ import { augment, type Augmentation } from './augment.ts';
 import { CapturedTraining, type OptimisationConfig } from './captured-training.ts';
 import type { Classifier } from './classifier.ts';
 import { sequentialBatches, shuffledBatches } from './data/batches.ts';
-import { gather, type ImageDataset } from './data/image-dataset.ts';
+import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
 
 export interface ClassifierTrainingConfig extends OptimisationConfig {
   readonly batch: number;
@@ -43,7 +43,7 @@ export class ClassifierTrainer extends CapturedTraining {
     super(config, {
       parameters: classifier.namedParameters(),
       prepare: (step) => {
-        const drawn = gather(dataset, batches.batchAt(step));
+        const drawn = imagesAt(dataset, batches.batchAt(step));
         const draw = { seed, step, call: augmentationStream };
         images.write(unitPixels(augment(drawn.images, dataset, augmentation, draw)));
         labels.write(drawn.labels);

@@ -1,6 +1,6 @@
 import { philoxUniforms, scope, tensor } from '@farmer/tensor';
 import { sequentialBatches } from './data/batches.ts';
-import { gather, type ImageDataset } from './data/image-dataset.ts';
+import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
 import { paddedSize, type ModelConfig } from './config.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
 import { bitsPerDim } from './likelihood.ts';
@@ -89,7 +89,7 @@ export async function* scoreImages(
   const { values, imageValues } = model.dimensions;
   const map = scoringMap(model.config, histogram);
   for (const [step, indices] of [...sequentialBatches(dataset.count, batch)].entries()) {
-    const { images, labels } = gather(dataset, indices);
+    const { images, labels } = imagesAt(dataset, indices);
     const count = indices.length;
     const mapped = map.forward(images, philoxUniforms(seed, step, draw, count * values));
     const result = scope(() =>

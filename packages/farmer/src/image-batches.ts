@@ -8,7 +8,7 @@ import {
 } from '@farmer/tensor';
 import { dimensions, paddedSize, type ModelConfig } from './config.ts';
 import { shuffledBatches, type Batches } from './data/batches.ts';
-import { gather, type ImageDataset } from './data/image-dataset.ts';
+import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
 import type { PixelMap } from './dequantize.ts';
 
 // Streams of host noise: calls of Philox under one step.
@@ -46,7 +46,7 @@ export class ImageBatches {
   /** Writes batch `step` to `images`; gives its labels, and the pixel map's log-det averaged over its images. */
   write(step: number): { labels: ArrayLike<number>; logDet: number } {
     const { batch, seed, model, pixelMapAt } = this.#options;
-    const { images, labels } = gather(this.#dataset, this.#batches.batchAt(step));
+    const { images, labels } = imagesAt(this.#dataset, this.#batches.batchAt(step));
     const draw = model.pixels === 'gaussian' ? philoxNormals : philoxUniforms;
     const noise = draw(seed, step, pixelNoise, batch * dimensions(model).values);
     const { values, logDet } = pixelMapAt(step).forward(images, noise);

@@ -5,7 +5,7 @@ export {
   type Permutation,
 } from './data/batches.ts';
 export { IdxError, readIdx, type IdxArray } from './data/idx.ts';
-export { gather, imageDataset, imageSize, type ImageDataset } from './data/image-dataset.ts';
+export { imagesAt, imageDataset, imageSize, type ImageDataset } from './data/image-dataset.ts';
 export {
   cropImages,
   padImages,

@@ -63,7 +63,7 @@ export function formatImageShape({ height, width, channels }: ImageShape): strin
 }
 
 /** The images and labels at `indices`, in that order; repeats are allowed. */
-export function gather(
+export function imagesAt(
   dataset: ImageDataset,
   indices: ArrayLike<number>,
 ): { images: Uint8Array; labels: Uint8Array | Uint16Array } {

@@ -1,5 +1,5 @@
 import type { Permutation } from './batches.ts';
-import { gather, imageDataset, type ImageDataset } from './image-dataset.ts';
+import { imagesAt, imageDataset, type ImageDataset } from './image-dataset.ts';
 
 /** The images at `indices` as a dataset of its own, with all the classes of the whole. */
 export function subset(
@@ -7,7 +7,7 @@ export function subset(
   indices: ArrayLike<number>,
   name: string = dataset.name,
 ): ImageDataset {
-  return imageDataset({ ...dataset, ...gather(dataset, indices), name });
+  return imageDataset({ ...dataset, ...imagesAt(dataset, indices), name });
 }
 
 /**
