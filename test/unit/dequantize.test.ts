@@ -1,6 +1,6 @@
 import { philoxUniforms } from '@farmer/tensor';
 import { describe, expect, it } from 'vitest';
-import { fitHistogram, imageDataset, pixelMap } from 'farmer';
+import { cdfPixels, fitHistogram, imageDataset, pixelMap, smoothCounts } from 'farmer';
 import { bitsPerDim } from '../../packages/farmer/src/likelihood.ts';
 import { noiseAt } from '../../packages/farmer/src/trainer.ts';
 
@@ -47,6 +47,15 @@ describe('dequantisation', () => {
       }
     },
   );
+
+  it('cdf: the median of levels that are symmetric is 0, whatever their sums are rounded to', () => {
+    for (let n = 2; n < 40; n += 2) {
+      const counts = new Uint32Array(256);
+      counts[9] = counts[246] = n / 2;
+      const map = cdfPixels(smoothCounts({ height: 1, width: 1, channels: 1 }, counts));
+      expect(map.forward(Uint8Array.of(128), [0]).values[0]).toBeCloseTo(0, 12);
+    }
+  });
 
   it('uniform: pixels fill the interval from −1 to 1', () => {
     const { values } = mapOf('uniform').forward(

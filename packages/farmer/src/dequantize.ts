@@ -105,10 +105,10 @@ function gaussianize(
 ): number {
   const lower = below[bin]! + u * mass;
   const upper = above[bin]! + (1 - u) * mass;
-  // u = 0 in the first bin has an infinite quantile; half a unit of Philox's 24-bit uniforms keeps it finite.
-  return lower < upper
-    ? -normalTailQuantile(Math.max(lower, mass * 2 ** -25))
-    : normalTailQuantile(Math.max(upper, mass * 2 ** -25));
+  // u = 0 in the first bin has an infinite quantile; half a unit of Philox's 24-bit uniforms keeps it finite. At the
+  // median rounding may leave both tails above ½.
+  const tail = Math.min(0.5, Math.max(Math.min(lower, upper), mass * 2 ** -25));
+  return lower < upper ? -normalTailQuantile(tail) : normalTailQuantile(tail);
 }
 
 /** The bin of the pixel at `row` whose part of (0, 1) holds Φ(y), by bisection on the nearer tail. */
