@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { scope, tensor, type Tensor } from '@farmer/tensor';
+import { RandomStream, scope, tensor, type Tensor } from '@farmer/tensor';
 import {
   compareReverse,
   distillationConfig,
@@ -8,6 +8,7 @@ import {
   fitHistogram,
   forwardPath,
   imageDataset,
+  perturbed,
   preset,
   StudentFlow,
   subset,
@@ -72,6 +73,29 @@ describeOnDevices('distillation', () => {
       distillation.dispose();
     });
   }
+
+  test("the latents' noise is s times each channel's deviation, with an s up to the most for each image", async () => {
+    const [images, tokens, most] = [300, 40, 0.3];
+    const spreads = [0.5, 4];
+    const z = normals(8, images * tokens * 2).map((x, i) => 3 + spreads[i % 2]! * x);
+    const random = new RandomStream(3);
+    const noisy = (s: number) => values(() => perturbed(tensor(z, [images, tokens, 2]), random, s));
+    expect(await noisy(0)).toEqual(z);
+    const noise = (await noisy(most)).map((x, i) => (x - z[i]!) / spreads[i % 2]!);
+    const rms = (x: Float32Array) => Math.hypot(...x) / Math.sqrt(x.length);
+    // √E s² = most / √3
+    for (const channel of [0, 1]) {
+      const own = noise.filter((_, i) => i % 2 === channel);
+      expect(rms(own) / (most / Math.sqrt(3))).toBeCloseTo(1, 1);
+    }
+    const each = Array.from({ length: images }, (_, b) =>
+      rms(noise.subarray(2 * tokens * b, 2 * tokens * (b + 1))),
+    ).sort((a, b) => a - b);
+    expect(each[0]).toBeLessThan(0.05 * most);
+    expect(each[images / 2]! / most).toBeCloseTo(0.5, 1);
+    expect(each.at(-1)! / most).toBeLessThan(1.3);
+    random.dispose();
+  });
 
   test('a resumed run equals an uninterrupted one', async () => {
     const teacher = trainedTeacher();

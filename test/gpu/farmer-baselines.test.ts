@@ -3,6 +3,7 @@ import { gradCheck } from '@farmer/autograd';
 import { RandomStream, scope, tensor } from '@farmer/tensor';
 import {
   dimensions,
+  exactResampling,
   Farmer,
   fitHistogram,
   imageDataset,
@@ -116,6 +117,12 @@ describeOnDevices('baselines', (device) => {
       [],
     );
     expect(() => model.requireAr()).toThrow('model.prior is "gaussian"');
+    const random = new RandomStream(5);
+    for (const options of [{ guidance: exactResampling }, { redundantScale: 0.5 }]) {
+      expect(() => sampleLatents(model, tensor([0], [1], 'i32'), random, options)).toThrow(
+        'its prior is N(0, I)',
+      );
+    }
   });
 
   test('an independent Gaussian scores Zᴿ alone, and predicts no shared mixture', async () => {

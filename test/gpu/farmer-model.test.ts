@@ -1,8 +1,25 @@
 import { expect, test } from 'vitest';
-import { gradCheck } from '@farmer/autograd';
+import { gradCheck, valueAndGrad } from '@farmer/autograd';
 import { createKeyValueCache } from '@farmer/nn';
-import { map, reshape, scope, slice, stack, sum, tensor, type Tensor } from '@farmer/tensor';
-import { dimensions, Farmer, negativeLogLikelihood, totalLogLikelihood } from 'farmer';
+import {
+  map,
+  mean,
+  RandomStream,
+  reshape,
+  scope,
+  slice,
+  stack,
+  sum,
+  tensor,
+  type Tensor,
+} from '@farmer/tensor';
+import {
+  dimensions,
+  Farmer,
+  negativeLogLikelihood,
+  sampleLatents,
+  totalLogLikelihood,
+} from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, read, tinyConfig } from '../support/farmer.ts';
 import { mismatch, uniformSource } from '@farmer/tensor/conformance';
@@ -94,13 +111,30 @@ describeOnDevices('the model', () => {
     }
   });
 
+  test('the dial scales the deviations of redundant tokens from their means, and nothing else (figure 7)', async () => {
+    const model = randomModel();
+    const random = new RandomStream(6);
+    const labels = tensor([0, 1], [2], 'i32');
+    const draw = async (redundantScale: number) => {
+      random.setStep(0);
+      const parts = scope(() => sampleLatents(model, labels, random, { redundantScale }));
+      return { zI: await parts.informative.data(), zR: await parts.redundant!.data() };
+    };
+    const [none, once, twice] = [await draw(0), await draw(1), await draw(2)];
+    expect(none.zI).toEqual(once.zI);
+    expect(twice.zI).toEqual(once.zI);
+    const expected = once.zR.map((z, i) => 2 * z - none.zR[i]!);
+    expect(mismatch(twice.zR, expected, { absolute: 1e-5 })).toBeUndefined();
+    expect(Math.max(...once.zR.map((z, i) => Math.abs(z - none.zR[i]!)))).toBeGreaterThan(0.5);
+  });
+
   test('K = 1: flow and AR are one deeper autoregressive flow (appendix A.1)', async () => {
     // All channels informative and one component: log N(z; μ, σ²) = log N((z − μ)/σ; 0, 1) − Σ log σ.
     const model = randomModel({ components: 1, informativeChannels: channels });
     const x = tensor(normals(4, 2 * pixels), [2, ...imageShape]);
     const labels = tensor([1, 2], [2], 'i32');
-    const mixture = await read(() => totalLogLikelihood(model.logLikelihood(x, labels)));
-    const deeper = await read(() => {
+    const mixture = () => totalLogLikelihood(model.logLikelihood(x, labels));
+    const deeper = () => {
       const { z, logDet } = model.flow.forward(model.tokens(x));
       const { informative: latents } = model.split(z);
       const head = model.requireAr().forward(latents, labels).informative; // [B, N, 1 + 2d]
@@ -114,8 +148,16 @@ describeOnDevices('the model', () => {
         prior: sum(reshape(perChannel, [2, -1]), { axes: [1] }),
         logDet,
       });
-    });
-    expect(mismatch(mixture, deeper, { absolute: 1e-3, relative: 1e-5 })).toBeUndefined();
+    };
+    const tolerance = { absolute: 1e-3, relative: 1e-5 };
+    expect(mismatch(await read(mixture), await read(deeper), tolerance)).toBeUndefined();
+    const [expected, actual] = [deeper, mixture].map(
+      (f) => valueAndGrad(() => mean(f()), model.parameters()).gradients,
+    );
+    for (const [i, name] of [...model.namedParameters().keys()].entries()) {
+      const wrong = mismatch(await actual![i]!.data(), await expected![i]!.data(), tolerance);
+      expect(wrong, name).toBeUndefined();
+    }
   });
 
   test('the gradient of the whole loss passes gradCheck', async () => {

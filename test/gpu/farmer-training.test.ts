@@ -2,7 +2,14 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { setDefaultDevice, WebGpuDevice, type Device } from '@farmer/tensor';
 import type { StateDict } from '@farmer/nn';
 import { openDevice } from '@farmer/tensor/node';
-import { fitHistogram, preset, Trainer, type FarmerConfig, type TrainingMetrics } from 'farmer';
+import {
+  evaluate,
+  fitHistogram,
+  preset,
+  Trainer,
+  type FarmerConfig,
+  type TrainingMetrics,
+} from 'farmer';
 import { openTestDevice, testDevices } from '../support/devices.ts';
 import { tinyConfig } from '../support/farmer.ts';
 import { syntheticImages } from '../support/synthetic-images.ts';
@@ -125,6 +132,42 @@ describe('training', () => {
     expect(learningRate).toBeCloseTo(config.training.peakLearningRate / config.training.warmup, 9);
     const moved = Array.from(await bias.data(), (x, i) => Math.abs(x - before[i]!) / learningRate);
     for (const share of moved) expect(share).toBeCloseTo(1, 2);
+  });
+
+  test('dropped labels train the null class alone, and labels that are kept their own', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const { classes, ar } = config.model;
+    for (const labelDropout of [0, 1]) {
+      const training = { ...config.training, weightDecay: 0, labelDropout };
+      const trainer = new Trainer({ ...config, training }, dataset, histogram, 1);
+      const { weight } = trainer.model.requireAr().classEmbedding;
+      const before = await weight.data();
+      trainer.advance();
+      const after = await weight.data();
+      const moved = Array.from({ length: classes + 1 }, (_, label) =>
+        after
+          .subarray(label * ar.width, (label + 1) * ar.width)
+          .some((x, i) => x !== before[label * ar.width + i]),
+      );
+      const [own, none] = [labelDropout === 0, labelDropout === 1];
+      expect(moved).toEqual([own, own, own, none]);
+    }
+  });
+
+  test('images and classes of another model are named', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const { model } = newTrainer();
+    const larger = syntheticImages(8, 5, 6);
+    const fewer = { ...dataset, classes: 2, classNames: ['left', 'right'] };
+    const size = 'model.image is 4 × 6 × 1, but the images of "synthetic" are 5 × 6 × 1';
+    expect(() => new Trainer(config, larger, histogram, 1)).toThrow(size);
+    expect(() => new Trainer(config, fewer, histogram, 1)).toThrow(
+      'model.classes is 3, but "synthetic" has 2 classes',
+    );
+    await expect(evaluate(model, histogram, larger)).rejects.toThrow(size);
+    await expect(evaluate(model, histogram, fewer)).rejects.toThrow('model.classes is 3');
+    const { images } = await evaluate(model, histogram, fewer, { unconditional: true });
+    expect(images).toBe(dataset.count);
   });
 
   test('bits are per dimension of the images as they are, though the loss counts their padding', async () => {

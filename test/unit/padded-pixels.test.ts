@@ -41,6 +41,25 @@ describe('a pixel map of padded images', () => {
     );
   });
 
+  it('of raw pixels never pads a histogram', () => {
+    const { images, histogram, model, count } = setUp(3, 5, 1, 2);
+    let read = false;
+    const watched = {
+      ...histogram,
+      get pmf() {
+        read = true;
+        return histogram.pmf;
+      },
+    };
+    const [raw, cdf] = (['gaussian', 'cdf'] as const).map((pixels) => {
+      read = false;
+      const noise = new Float32Array(count * 24).fill(0.5);
+      pixelMap({ ...model, pixels }, watched, 0.1).forward(images, noise);
+      return read;
+    });
+    expect([raw, cdf]).toEqual([false, true]);
+  });
+
   it('leaves images that the patch divides as they are', () => {
     const { images, histogram, model, count } = setUp(4, 6, 1, 2);
     const noise = philoxUniforms(4, 0, 0, count * 24);

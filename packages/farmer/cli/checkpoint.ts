@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SafetensorsError, type LoadedTensors, type StateDict } from '@farmer/nn';
-import { dimensions, type ModelConfig } from '../src/config.ts';
+import type { ModelConfig } from '../src/config.ts';
+import { dimensions } from '../src/dimensions.ts';
 import type { PixelHistogram } from '../src/histogram.ts';
 import { readCheckpointFile, writeCheckpointFile } from './checkpoint-file.ts';
 import { packHistogram, unpackHistogram } from './packed-histogram.ts';

@@ -1,7 +1,7 @@
 import { scope, tensor, type Device } from '@farmer/tensor';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { imagesAt } from '../src/data/image-dataset.ts';
-import { paddedSize } from '../src/config.ts';
+import { paddedSize } from '../src/dimensions.ts';
 import { pixelMap } from '../src/dequantize.ts';
 import { Distiller } from '../src/distill.ts';
 import { compareReverse, type ReverseComparison } from '../src/reverse-comparison.ts';

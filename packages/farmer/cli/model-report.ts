@@ -7,7 +7,8 @@ import {
   type ParameterCounts,
   type TrainingCost,
 } from '../src/budget.ts';
-import { dimensions, paddedSize, type FarmerConfig } from '../src/config.ts';
+import type { FarmerConfig } from '../src/config.ts';
+import { dimensions, paddedSize } from '../src/dimensions.ts';
 
 /** What a configuration's model needs, counted on shapes alone. */
 export interface ModelReport {

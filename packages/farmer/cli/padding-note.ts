@@ -1,4 +1,5 @@
-import { paddedSize, type ModelConfig } from '../src/config.ts';
+import type { ModelConfig } from '../src/config.ts';
+import { paddedSize } from '../src/dimensions.ts';
 import type { Output } from './output.ts';
 
 /** Says so when a model pads its images, and what that means for its figures. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { formatImageShape, type ImageDataset } from '../src/data/image-dataset.ts';
-import { ConfigError, parseConfig, type FarmerConfig } from '../src/config.ts';
+import type { ImageDataset } from '../src/data/image-dataset.ts';
+import { checkDataset, ConfigError, parseConfig, type FarmerConfig } from '../src/config.ts';
 import { preset } from '../src/presets.ts';
 import { applyOverrides, mergeConfig } from './config-overrides.ts';
 import { folderSize, loadTrainingData, type TrainingData } from './training-data.ts';
@@ -45,7 +45,7 @@ export async function resolveRun(
   );
   const withSteps = choices.steps === undefined ? withFile : withStepCount(withFile, choices.steps);
   const config = parseConfig(applyOverrides(withSteps, choices.set), '--set');
-  checkDataset(config, dataset);
+  checkDataset(config.model, dataset);
   return { run: { data, ...(trainImages ? { trainImages } : {}), seed, config }, dataset };
 }
 
@@ -63,21 +63,6 @@ export function withStepCount(config: FarmerConfig, steps: number): FarmerConfig
     ...config,
     training: { ...config.training, steps, warmup: Math.min(warmup, scaled) },
   };
-}
-
-/** @throws ConfigError when a model cannot take a dataset's images */
-export function checkDataset({ model }: FarmerConfig, dataset: ImageDataset): void {
-  const [wanted, found] = [model.image, dataset].map(formatImageShape);
-  if (found !== wanted) {
-    throw new ConfigError(
-      `model.image is ${wanted}, but the images of "${dataset.name}" are ${found}`,
-    );
-  }
-  if (model.classes !== dataset.classes) {
-    throw new ConfigError(
-      `model.classes is ${model.classes}, but "${dataset.name}" has ${dataset.classes} classes`,
-    );
-  }
 }
 
 const runSchema = z.strictObject({

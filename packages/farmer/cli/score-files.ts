@@ -1,6 +1,6 @@
 import { basename, extname, join } from 'node:path';
 import { philoxUniforms } from '@farmer/tensor';
-import { paddedSize } from '../src/config.ts';
+import { paddedSize } from '../src/dimensions.ts';
 import { scoringMap } from '../src/evaluate.ts';
 import type { PixelHistogram } from '../src/histogram.ts';
 import type { Farmer } from '../src/model.ts';

@@ -1,9 +1,9 @@
+import { checkDataset } from '../src/config.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { Farmer } from '../src/model.ts';
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts';
 import type { Split } from './data/load-dataset.ts';
 import { fingerprint, loadSplit, loadTrainingData } from './training-data.ts';
-import { checkDataset } from './run-config.ts';
 
 /** A model with its weights, and its checkpoint, which holds all that is needed of the training images. */
 export interface TrainedModel {
@@ -24,7 +24,7 @@ export async function loadTrainedModel(path: string): Promise<TrainedModel> {
 export async function loadTrainingImages(checkpoint: Checkpoint): Promise<ImageDataset> {
   const { config } = checkpoint.run;
   const dataset = await loadTrainingData(checkpoint.run, config.model.image);
-  checkDataset(config, dataset);
+  checkDataset(config.model, dataset);
   checkFingerprint(checkpoint, dataset);
   return dataset;
 }

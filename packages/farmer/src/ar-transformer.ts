@@ -8,7 +8,8 @@ import {
   type Init,
   type KeyValueCache,
 } from '@farmer/nn';
-import { dimensions, type ModelConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
+import { dimensions } from './dimensions.ts';
 import { mixtureHeadBias, mixtureHeadWidth } from './gaussian-mixture.ts';
 import { advance, rowAt } from './repeat-step.ts';
 

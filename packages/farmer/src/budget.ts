@@ -1,7 +1,8 @@
 import { ShapeInit } from '@farmer/nn';
 import { empty, RandomStream, scope, ShapeDevice, withDefaultDevice } from '@farmer/tensor';
 import { CapturedTraining } from './captured-training.ts';
-import { paddedSize, type FarmerConfig, type ModelConfig } from './config.ts';
+import type { FarmerConfig, ModelConfig } from './config.ts';
+import { paddedSize } from './dimensions.ts';
 import { negativeLogLikelihood } from './likelihood.ts';
 import { Farmer } from './model.ts';
 import { sampleImages } from './sampler.ts';

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { formatImageShape, type ImageDataset } from './data/image-dataset.ts';
+import { dimensions } from './dimensions.ts';
 import { nearestMatch } from './nearest-match.ts';
 
 /** A configuration that cannot be used: an unknown key, a value out of range, or parts that do not fit. */
@@ -99,43 +101,6 @@ export type FarmerConfig = z.infer<typeof configSchema>;
 export type ModelConfig = FarmerConfig['model'];
 export type TrainingConfig = FarmerConfig['training'];
 
-/** Sizes that follow from a model's configuration. */
-export interface Dimensions {
-  /** N = (H/p)(W/p) tokens of the padded image. */
-  readonly tokens: number;
-  /** d = C·p² channels of a token. */
-  readonly channels: number;
-  readonly informative: number;
-  readonly redundant: number;
-  /** N·d values of the padded image, what the flow sees. */
-  readonly values: number;
-  /** D = H·W·C values of the image itself. */
-  readonly imageValues: number;
-}
-
-export function dimensions(config: ModelConfig): Dimensions {
-  const { image, patch, informativeChannels } = config;
-  const { height, width } = paddedSize(config);
-  const perToken = image.channels * patch * patch;
-  return {
-    tokens: (height / patch) * (width / patch),
-    channels: perToken,
-    informative: informativeChannels,
-    redundant: perToken - informativeChannels,
-    values: height * width * image.channels,
-    imageValues: image.height * image.width * image.channels,
-  };
-}
-
-/** The image's sides, rounded up to multiples of the patch. */
-export function paddedSize({ image, patch }: Pick<ModelConfig, 'image' | 'patch'>): {
-  height: number;
-  width: number;
-} {
-  const roundUp = (side: number) => Math.ceil(side / patch) * patch;
-  return { height: roundUp(image.height), width: roundUp(image.width) };
-}
-
 /**
  * Checks a configuration read from a file or made from a preset and options.
  * @param source names it in errors
@@ -192,4 +157,30 @@ function checkFit({ model, training }: FarmerConfig, source: string): void {
     );
   if (training.warmup >= training.steps)
     fail(`training.warmup ${training.warmup} is not less than training.steps ${training.steps}`);
+}
+
+/**
+ * Checks that a model takes a dataset's images, and knows its classes.
+ * @throws ConfigError naming both
+ */
+export function checkDataset(model: ModelConfig, dataset: ImageDataset): void {
+  checkImages(model, dataset);
+  if (model.classes !== dataset.classes) {
+    throw new ConfigError(
+      `model.classes is ${model.classes}, but "${dataset.name}" has ${dataset.classes} classes`,
+    );
+  }
+}
+
+/**
+ * Checks that a model takes a dataset's images, whatever their classes.
+ * @throws ConfigError naming both sizes
+ */
+export function checkImages({ image }: ModelConfig, dataset: ImageDataset): void {
+  const [wanted, found] = [image, dataset].map(formatImageShape);
+  if (found !== wanted) {
+    throw new ConfigError(
+      `model.image is ${wanted}, but the images of "${dataset.name}" are ${found}`,
+    );
+  }
 }

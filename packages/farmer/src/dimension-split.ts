@@ -7,6 +7,7 @@ export interface SplitTokens {
   readonly redundant: Tensor | undefined;
 }
 
+/** Z [B, N, d] → Zᴵ, its first `informativeChannels` channels, and Zᴿ, the others. */
 export function splitChannels(z: Tensor, informativeChannels: number): SplitTokens {
   const d = z.shape[2]!;
   if (informativeChannels === d) return { informative: z, redundant: undefined };
@@ -16,6 +17,7 @@ export function splitChannels(z: Tensor, informativeChannels: number): SplitToke
   };
 }
 
+/** The inverse of `splitChannels`: Zᴵ and Zᴿ → Z [B, N, d]. */
 export function joinChannels({ informative, redundant }: SplitTokens): Tensor {
   return redundant ? concat([informative, redundant], 2) : informative;
 }

@@ -1,8 +1,9 @@
 import { philoxUniforms, scope, tensor } from '@farmer/tensor';
 import { sequentialBatches } from './data/batches.ts';
 import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
-import { paddedSize, type ModelConfig } from './config.ts';
+import { checkDataset, checkImages, type ModelConfig } from './config.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
+import { paddedSize } from './dimensions.ts';
 import { bitsPerDim } from './likelihood.ts';
 import type { Farmer } from './model.ts';
 import type { PixelHistogram } from './histogram.ts';
@@ -41,6 +42,8 @@ export interface EvaluationOptions {
 /**
  * Exact bits per dimension under uniform dequantisation (method, section 7), whatever noise the model was trained
  * with: an upper bound for the discrete images, which for padded ones counts the padding too (padded-pixels.ts).
+ * @param histogram of the training images, whatever the dataset
+ * @throws ConfigError for a dataset that does not fit the model; see `scoreImages`
  */
 export async function evaluate(
   model: Farmer,
@@ -77,7 +80,10 @@ export function scoringMap(config: ModelConfig, histogram: PixelHistogram): Pixe
   return pixelMap({ ...config, pixels }, histogram, 0);
 }
 
-/** Scores every image of a dataset, in order, under draw number `draw` of the noise. */
+/**
+ * Scores every image of a dataset, in order, under draw number `draw` of the noise.
+ * @throws ConfigError for images of another size, and classes that the model does not know unless it scores under none
+ */
 export async function* scoreImages(
   model: Farmer,
   histogram: PixelHistogram,
@@ -85,6 +91,8 @@ export async function* scoreImages(
   { batch = 250, seed = 0, unconditional = false }: EvaluationOptions = {},
   draw = 0,
 ): AsyncGenerator<{ index: number; score: ImageScore }> {
+  if (unconditional) checkImages(model.config, dataset);
+  else checkDataset(model.config, dataset);
   const { height, width } = paddedSize(model.config);
   const { values, imageValues } = model.dimensions;
   const map = scoringMap(model.config, histogram);

@@ -1,6 +1,7 @@
 import { map, scope, type Tensor } from '@farmer/tensor';
 import { Module, type Init } from '@farmer/nn';
-import { dimensions, type ModelConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
+import { dimensions } from './dimensions.ts';
 import { FlowBlock } from './flow-block.ts';
 import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 import { JetBlock } from './jet-block.ts';

@@ -1,6 +1,6 @@
 import { map, scope, sum, type RandomStream, type Tensor } from '@farmer/tensor';
-import type { Dimensions } from './config.ts';
 import type { SplitTokens } from './dimension-split.ts';
+import type { Dimensions } from './dimensions.ts';
 import type { LatentLogLikelihood, Prior } from './prior.ts';
 
 /** Z ~ N(0, I), of no class: with an autoregressive flow a plain TARFlow. */

@@ -6,10 +6,11 @@ import {
   philoxUniforms,
   type Tensor,
 } from '@farmer/tensor';
-import { dimensions, paddedSize, type ModelConfig } from './config.ts';
+import { checkDataset, type ModelConfig } from './config.ts';
 import { shuffledBatches, type Batches } from './data/batches.ts';
 import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
 import type { PixelMap } from './dequantize.ts';
+import { dimensions, paddedSize } from './dimensions.ts';
 
 // Streams of host noise: calls of Philox under one step.
 const pixelNoise = 0;
@@ -31,8 +32,10 @@ export class ImageBatches {
   readonly #options: ImageBatchesOptions;
   readonly #batches: Batches;
 
+  /** @throws ConfigError for a dataset of other images or classes than the model's */
   constructor(dataset: ImageDataset, options: ImageBatchesOptions) {
     const { batch, seed, model } = options;
+    checkDataset(model, dataset);
     const { count, channels } = dataset;
     const { height, width } = paddedSize(model);
     this.#dataset = dataset;

@@ -1,8 +1,9 @@
 import { map, scope, sum, type Tensor } from '@farmer/tensor';
 import { Init, Module } from '@farmer/nn';
 import { ArTransformer } from './ar-transformer.ts';
-import { dimensions, type Dimensions, type ModelConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
 import { joinChannels, splitChannels, type SplitTokens } from './dimension-split.ts';
+import { dimensions, type Dimensions } from './dimensions.ts';
 import { Flow } from './flow.ts';
 import { PatchTransform } from './patch-transform.ts';
 import { patchify, unpatchify } from './patchify.ts';

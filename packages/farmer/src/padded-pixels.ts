@@ -15,7 +15,7 @@ export function paddedPixels(
   patch: number,
   mapOf: (padded: PixelDistribution) => PixelMap,
 ): PixelMap {
-  const { height, width, channels, pmf } = histogram;
+  const { height, width, channels } = histogram;
   const padding = patchPadding(height, width, patch);
   if (!isPadded(padding)) return mapOf(histogram);
   const { top, bottom, left, right } = padding;
@@ -23,7 +23,10 @@ export function paddedPixels(
     height: height + top + bottom,
     width: width + left + right,
     channels,
-    pmf: padImages(pmf, { height, width, depth: channels * 256 }, padding),
+    // Read by the CDF layer alone; a map of raw pixels, made anew as its noise falls, must not pay for it.
+    get pmf() {
+      return padImages(histogram.pmf, { height, width, depth: channels * 256 }, padding);
+    },
   });
   const layout = { height, width, depth: channels };
   const pad = (images: Uint8Array) => padImages(images, layout, padding);

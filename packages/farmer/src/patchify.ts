@@ -1,5 +1,6 @@
 import { permute, reshape, type Tensor } from '@farmer/tensor';
-import { paddedSize, type ModelConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
+import { paddedSize } from './dimensions.ts';
 
 type Layout = Pick<ModelConfig, 'image' | 'patch'>;
 

@@ -1,8 +1,9 @@
 import type { Tensor } from '@farmer/tensor';
 import type { ArTransformer } from './ar-transformer.ts';
 import { AutoregressivePrior } from './ar-prior.ts';
-import type { Dimensions, ModelConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
 import type { SplitTokens } from './dimension-split.ts';
+import type { Dimensions } from './dimensions.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
 
 /** log P(Z | c) in nats: of each image, [B], or of each token, [B, N]. */

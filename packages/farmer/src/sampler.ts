@@ -33,11 +33,15 @@ export interface SamplingOptions extends DecodingOptions, Partial<Temperatures> 
   readonly guidance?: Guidance | undefined;
 }
 
+const NO_AR_MODEL =
+  'this model has no AR Transformer, its prior is N(0, I): there is no class to guide by and no redundant mixture to scale';
+
 /**
  * Draws Z by ancestral sampling (section 3.4): the informative tokens one after another, then all redundant tokens
  * from the mixture that they share. In reading order. The first token's commands are captured, and replayed for the others.
  * @param labels i32 [B]
  * @throws RangeError for guidance with a setting out of range
+ * @throws Error for guidance, or a scale of redundant channels, of a model with a plain Gaussian prior
  */
 export function sampleLatents(
   model: Farmer,
@@ -47,7 +51,9 @@ export function sampleLatents(
 ): SplitTokens {
   const { scale = 1, redundantScale = 1, logitScale = 1, guidance } = options;
   if (guidance) checkGuidance(guidance);
+  const isGuided = guidance !== undefined && guidance.weight > 0;
   if (model.prior instanceof GaussianPrior) {
+    if (isGuided || redundantScale !== 1) throw new Error(NO_AR_MODEL);
     return model.prior.sample(labels.size, random, scale);
   }
   return scope(() => {
@@ -57,7 +63,6 @@ export function sampleLatents(
     const batch = labels.size;
     const { width, blocks } = ar.transformer;
     // With guidance, the conditional and the unconditional pass are the halves of one batch of 2B.
-    const isGuided = guidance !== undefined && guidance.weight > 0;
     const paired = (x: Tensor, other = x) => (isGuided ? concat([x, other], 0) : x);
     const classes = paired(labels, fill([batch], model.nullClass, 'i32'));
     const caches = createKeyValueCache(

@@ -1,7 +1,8 @@
 import { assign, pad, scope, slice, type Tensor } from '@farmer/tensor';
 import { Init, Module } from '@farmer/nn';
 import { AffinePredictor, invertAffine } from './affine-predictor.ts';
-import { dimensions, type ModelConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
+import { dimensions } from './dimensions.ts';
 import { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
 import type { Flow } from './flow.ts';
 import { flowDirection, permuteTokens } from './permutation.ts';

@@ -1,6 +1,7 @@
 import { scope, tensor, type Tensor } from '@farmer/tensor';
-import { paddedSize, type ModelConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
 import type { PixelMap } from './dequantize.ts';
+import { paddedSize } from './dimensions.ts';
 import { bitsPerDim } from './likelihood.ts';
 import type { Farmer, LogLikelihood } from './model.ts';
 import { permuteTokenValues } from './permutation.ts';

@@ -28,6 +28,11 @@ export class Trainer extends CapturedTraining {
   /** Of the steps since the last reading. */
   readonly #pixelLogDets: number[];
 
+  /**
+   * @param histogram of the training images, from `fitHistogram`
+   * @param model what to train, on the default device; by default a new model of the seed
+   * @throws ConfigError for a dataset of other images or classes than the model's
+   */
   constructor(
     config: FarmerConfig,
     dataset: ImageDataset,

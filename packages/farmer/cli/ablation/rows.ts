@@ -1,4 +1,5 @@
-import { dimensions, type ModelConfig } from '../../src/config.ts';
+import type { ModelConfig } from '../../src/config.ts';
+import { dimensions } from '../../src/dimensions.ts';
 import { nearestMatch } from '../../src/nearest-match.ts';
 import type { GuidanceName } from './guidances.ts';
 

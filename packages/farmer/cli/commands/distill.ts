@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { Option, type Command } from 'commander';
+import { checkDataset } from '../../src/config.ts';
 import {
   distillationConfig,
   parseDistillationConfig,
@@ -13,7 +14,6 @@ import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
 import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
-import { checkDataset } from '../run-config.ts';
 import { RunFolder } from '../run-folder.ts';
 import { readStudent } from '../student-checkpoint.ts';
 import { loadTrainedModel, loadTrainingImages, type TrainedModel } from '../trained-model.ts';
@@ -128,7 +128,7 @@ async function distillationData(run: DistillationRun, { checkpoint }: TrainedMod
   const { data, trainImages, config } = checkpoint.run;
   if (run.data === data && run.trainImages === trainImages) return loadTrainingImages(checkpoint);
   const dataset = await loadTrainingData(run, config.model.image);
-  checkDataset(config, dataset);
+  checkDataset(config.model, dataset);
   return dataset;
 }
 

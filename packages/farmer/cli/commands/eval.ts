@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { checkDataset } from '../../src/config.ts';
 import { evaluate } from '../../src/evaluate.ts';
 import type { Split } from '../data/load-dataset.ts';
 import { withDevice } from '../device.ts';
@@ -7,7 +8,6 @@ import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
-import { checkDataset } from '../run-config.ts';
 import { loadSplitFor, loadTrainedModel } from '../trained-model.ts';
 import { drawImages } from '../training-data.ts';
 
@@ -47,7 +47,7 @@ async function runEval(options: EvalOptions): Promise<void> {
     const { histogram } = checkpoint;
     const { data, config } = checkpoint.run;
     const whole = await loadSplitFor(checkpoint, options.data, split);
-    checkDataset(config, whole);
+    checkDataset(config.model, whole);
     const dataset = limit === undefined ? whole : drawImages(whole, limit, '--limit');
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${data}`);
     notePadding(output, config.model);
