@@ -40,12 +40,6 @@ export interface Graph {
   dispose(): void;
 }
 
-/** @throws Error where a graph cannot be replayed; see `Graph.replay` */
-export function checkReplay(state: { isDisposed: boolean; isCapturing: boolean }): void {
-  if (state.isDisposed) throw new Error('replay: the graph is disposed');
-  if (state.isCapturing) throw new Error('replay: not inside a capture, which would not record it');
-}
-
 /**
  * Where tensors live and ops run. Shape rules, vjps, autograd, nn and farmer know a device only through this.
  * Work is ordered: `run`, `write` and `read` take effect in the order of the calls.

@@ -1,10 +1,5 @@
-import {
-  checkReplay,
-  type Device,
-  type Graph,
-  type MemoryReport,
-  type Storage,
-} from '../device.ts';
+import { captureMemory, guardedGraph } from '../capture.ts';
+import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
 import { toTypedArray, viewAs } from '../dtype.ts';
 import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
@@ -102,28 +97,19 @@ export class CpuDevice implements Device {
   capture(body: () => void): Graph {
     if (this.#recording) throw new Error('capture: captures do not nest');
     const steps: Step[] = (this.#recording = []);
-    const isolated = this.#pool.memory.isolate();
-    let owned: number[] = [];
-    const releaseOwned = (): void => {
-      for (const pointer of owned) this.#pool.memory.release(pointer);
-      owned = [];
-    };
-    let isComplete = false;
-    try {
-      body();
-      this.flush();
-      isComplete = true;
-    } finally {
-      this.#recording = undefined;
-      owned = isolated.restore();
-      if (!isComplete) releaseOwned();
-    }
+    const release = captureMemory(this.#pool.memory, () => {
+      try {
+        body();
+        this.flush();
+      } finally {
+        this.#recording = undefined;
+      }
+    });
     let parts = this.#listsOf(steps);
-    let isDisposed = false;
-    return {
+    return guardedGraph({
       commandCount: steps.length,
+      isCapturing: () => this.#recording !== undefined,
       replay: () => {
-        checkReplay({ isDisposed, isCapturing: this.#recording !== undefined });
         this.flush();
         for (const part of parts) {
           if (part instanceof CommandList) part.run();
@@ -131,13 +117,12 @@ export class CpuDevice implements Device {
         }
       },
       dispose: () => {
-        isDisposed = true;
         this.flush();
         for (const part of parts) if (part instanceof CommandList) part[Symbol.dispose]();
         parts = [];
-        releaseOwned();
+        release();
       },
-    };
+    });
   }
 
   flush(): void {

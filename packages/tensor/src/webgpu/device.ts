@@ -1,11 +1,5 @@
-import {
-  checkReplay,
-  type CompileProgress,
-  type Device,
-  type Graph,
-  type MemoryReport,
-  type Storage,
-} from '../device.ts';
+import { captureMemory, guardedGraph } from '../capture.ts';
+import type { CompileProgress, Device, Graph, MemoryReport, Storage } from '../device.ts';
 import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
 import { Tensor } from '../tensor.ts';
@@ -178,35 +172,23 @@ export class WebGpuDevice implements Device {
   capture(body: () => void): WebGpuGraph {
     if (this.#recording) throw new Error('capture: captures do not nest');
     const commands: Command[] = (this.#recording = []);
-    const isolated = this.#pool.isolate();
-    let owned: GpuStorage[] = [];
-    const releaseOwned = (): void => {
-      for (const storage of owned) this.#pool.release(storage);
-      owned = [];
-    };
-    let isComplete = false;
-    try {
-      body();
-      isComplete = true;
-    } finally {
-      this.#recording = undefined;
-      owned = isolated.restore();
-      if (!isComplete) releaseOwned();
-    }
-    let isDisposed = false;
-    return {
+    const release = captureMemory(this.#pool, () => {
+      try {
+        body();
+      } finally {
+        this.#recording = undefined;
+      }
+    });
+    const graph = guardedGraph({
       commandCount: commands.length,
-      kernels: commands.map(({ pipeline }) => pipeline.kernel),
-      replay: () => {
-        checkReplay({ isDisposed, isCapturing: this.#recording !== undefined });
-        for (const command of commands) this.#encode(command);
-      },
+      isCapturing: () => this.#recording !== undefined,
+      replay: () => commands.forEach((command) => this.#encode(command)),
       dispose: () => {
-        isDisposed = true;
-        releaseOwned();
+        release();
         commands.length = 0;
       },
-    };
+    });
+    return { ...graph, kernels: commands.map(({ pipeline }) => pipeline.kernel) };
   }
 
   flush(): void {
