@@ -32,3 +32,13 @@ test('3-flow comes near the entropy of two moons, from below, and inverts', asyn
   expect(reached).toBeGreaterThan(best - 0.25);
   expect(numberAfter('error:', output)).toBeLessThan(1e-3);
 });
+
+test('4-farmer learns bars, and draws them', async () => {
+  const output = await run('4-farmer.ts');
+  const reached = numberAfter('test bits/dim:', output);
+  const independent = numberAfter('independent pixels:', output);
+  const best = numberAfter('entropy:', output);
+  expect(reached).toBeLessThan((independent + best) / 2);
+  expect(reached).toBeGreaterThan(best - 0.02);
+  expect(output.match(/^((██|··){8}( {2}|$)){4}/gm)).toHaveLength(8);
+});

@@ -160,6 +160,33 @@ describeOnDevices('the model', () => {
     }
   });
 
+  test('images, labels and latents of other shapes are named, with what would fit', () => {
+    const model = randomModel();
+    const ones = (shape: readonly number[], dtype: 'f32' | 'i32' = 'f32') =>
+      tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape, dtype);
+    const images = ones([2, ...imageShape]);
+    const labels = ones([2], 'i32');
+    const score = (x: Tensor, c: Tensor) => () => model.logLikelihood(x, c);
+    expect(score(images, labels)).not.toThrow();
+    for (const shape of [[2, 1, 4, 6], imageShape, [2, 6, 4, 1]]) {
+      expect(score(ones(shape), labels)).toThrow('expected [B, 4, 6, 1]: channels last');
+    }
+    for (const wrong of [ones([2]), ones([1], 'i32'), ones([2, 1], 'i32')]) {
+      expect(score(images, wrong)).toThrow('expected i32 [2], a class for each image: tensor(');
+    }
+    const random = new RandomStream(1);
+    expect(() => sampleLatents(model, ones([2]), random)).toThrow('labels are f32 [2]');
+    for (const shape of [
+      [1, tokens - 1, channels],
+      [1, tokens, channels + 1],
+      [tokens, channels],
+    ]) {
+      const expected = `expected [B, ${tokens}, ${channels}]`;
+      expect(() => model.flow.forward(ones(shape))).toThrow(expected);
+      expect(() => model.flow.inverse(ones(shape))).toThrow(expected);
+    }
+  });
+
   test('the gradient of the whole loss passes gradCheck', async () => {
     const model = randomModel();
     const x = tensor(normals(5, 2 * pixels), [2, ...imageShape]);

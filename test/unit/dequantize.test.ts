@@ -57,6 +57,18 @@ describe('dequantisation', () => {
     }
   });
 
+  it.each(['cdf', 'uniform'] as const)(
+    '%s: parts of images, and too little noise, are named',
+    (kind) => {
+      const forward = (values: number, noise: number) => () =>
+        mapOf(kind).forward(new Uint8Array(values), new Float64Array(noise));
+      expect(forward(size + 1, size + 1)).toThrow(
+        `16 pixel values are not whole images of 15 values`,
+      );
+      expect(forward(size, size - 1)).toThrow('14 numbers of noise for 15 pixel values');
+    },
+  );
+
   it('uniform: pixels fill the interval from −1 to 1', () => {
     const { values } = mapOf('uniform').forward(
       new Uint8Array(size).fill(255).fill(0, 0, 1),

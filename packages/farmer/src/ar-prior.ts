@@ -3,6 +3,7 @@ import type { ArTransformer } from './ar-transformer.ts';
 import type { ModelConfig } from './config.ts';
 import type { SplitTokens } from './dimension-split.ts';
 import { standardNormalLogProb } from './gaussian-prior.ts';
+import { checkLabels } from './labels.ts';
 import type { LatentLogLikelihood, Prior } from './prior.ts';
 
 /** log P(Z | c) = log P(Zᴵ | c) + log P(Zᴿ | Zᴵ, c), under the mixtures of an AR Transformer (eq. 11, 14). */
@@ -20,6 +21,7 @@ export class AutoregressivePrior implements Prior {
   logLikelihood(parts: SplitTokens, labels: Tensor): LatentLogLikelihood {
     return scope(() => {
       const [batch, tokens, channels] = parts.informative.shape as [number, number, number];
+      checkLabels(labels, batch);
       const predicted = this.#ar.forward(parts.informative, labels);
       const each = gaussianMixtureLogProb(
         reshape(parts.informative, [batch * tokens, 1, channels]),

@@ -10,8 +10,9 @@ import { normalLogPdf, normalTail, normalTailQuantile } from './normal.ts';
 export interface PixelMap {
   /**
    * @param pixels bytes of whole images, B × D
-   * @param noise one number a value: uniform in [0, 1), or standard normal for `gaussian`
+   * @param noise a number for each value of the padded images: uniform in [0, 1), or standard normal for `gaussian`
    * @returns the values of padded images, B × N·d, and log|dy/dv| summed over each, where v = k + u is in bin units
+   * @throws RangeError for a part of an image, or too little noise
    */
   forward(
     pixels: Uint8Array,
@@ -36,8 +37,8 @@ export function gaussianPixels(size: number, sigma: number): PixelMap {
 function rawPixels(size: number, shift: number, scale: number): PixelMap {
   return {
     forward: (pixels, noise) => ({
+      logDet: new Float64Array(imageCount(pixels, noise, size)).fill(-size * Math.log(128)),
       values: Float32Array.from(pixels, (k, i) => (k + shift + scale * noise[i]!) / 128 - 1),
-      logDet: new Float64Array(pixels.length / size).fill(-size * Math.log(128)),
     }),
     logDets: (pixels) => new Float64Array(pixels.length).fill(-Math.log(128)),
     inverse: (values) =>
@@ -57,7 +58,7 @@ export function cdfPixels({ pmf, height, width, channels }: PixelDistribution): 
   return {
     forward(pixels, noise) {
       const values = new Float32Array(pixels.length);
-      const logDet = new Float64Array(pixels.length / size);
+      const logDet = new Float64Array(imageCount(pixels, noise, size));
       for (let image = 0; image < logDet.length; image++) {
         let sum = 0;
         for (let d = 0; d < size; d++) {
@@ -75,6 +76,19 @@ export function cdfPixels({ pmf, height, width, channels }: PixelDistribution): 
       Float64Array.from(values, (y, i) => logDetOf((i % size) * 256 + pixels[i]!, y)),
     inverse: (values) => Uint8Array.from(values, (y, i) => findBin(tables, (i % size) * 256, y)),
   };
+}
+
+/** @throws RangeError unless there are whole images of `size` values, and noise for each value */
+function imageCount(pixels: Uint8Array, noise: ArrayLike<number>, size: number): number {
+  if (pixels.length % size !== 0) {
+    throw new RangeError(`${pixels.length} pixel values are not whole images of ${size} values`);
+  }
+  if (noise.length < pixels.length) {
+    throw new RangeError(
+      `${noise.length} numbers of noise for ${pixels.length} pixel values, padding included: each needs one`,
+    );
+  }
+  return pixels.length / size;
 }
 
 interface CumulativeTables {

@@ -1,4 +1,4 @@
-import { map, scope, type Tensor } from '@farmer/tensor';
+import { formatShape, map, sameShape, scope, ShapeError, type Tensor } from '@farmer/tensor';
 import { Module, type Init } from '@farmer/nn';
 import type { ModelConfig } from './config.ts';
 import { dimensions } from './dimensions.ts';
@@ -10,10 +10,13 @@ import { flowDirection } from './permutation.ts';
 /** The flow F: X = Z⁰ → Z¹ → … → Zⁿ = Z. Not conditioned on the class. */
 export class Flow extends Module implements TokenwiseMap {
   readonly blocks: readonly (FlowBlock | JetBlock)[];
+  /** Of an image: [N, d]. */
+  readonly #shape: readonly [number, number];
 
   constructor(init: Init, config: ModelConfig) {
     super();
     const { tokens, channels } = dimensions(config);
+    this.#shape = [tokens, channels];
     const { kind, blocks, layers, width, heads } = config.flow;
     const options = { tokens, channels, layers, width, heads };
     this.blocks = Array.from({ length: blocks }, (_, t) =>
@@ -23,7 +26,10 @@ export class Flow extends Module implements TokenwiseMap {
     );
   }
 
-  /** X [B, N, d] → Z; log|det| is the sum over blocks. */
+  /**
+   * X [B, N, d] → Z; log|det| is the sum over blocks.
+   * @throws ShapeError for other shapes
+   */
   forward(x: Tensor): Mapped {
     return this.#through(x, (block, latent) => block.forward(latent));
   }
@@ -33,6 +39,7 @@ export class Flow extends Module implements TokenwiseMap {
   }
 
   #through(x: Tensor, step: (block: TokenwiseMap, latent: Tensor) => Mapped): Mapped {
+    this.#check(x);
     return scope(() =>
       this.blocks.reduce<Mapped | undefined>((sofar, block) => {
         const { z, logDet } = step(block, sofar?.z ?? x);
@@ -41,7 +48,19 @@ export class Flow extends Module implements TokenwiseMap {
     );
   }
 
+  /**
+   * Z [B, N, d] → X.
+   * @throws ShapeError for other shapes
+   */
   inverse(z: Tensor): Tensor {
+    this.#check(z);
     return scope(() => this.blocks.reduceRight((latent, block) => block.inverse(latent), z));
+  }
+
+  #check(tokens: Tensor): void {
+    if (tokens.rank === 3 && sameShape(tokens.shape.slice(1), this.#shape)) return;
+    throw new ShapeError(
+      `Flow: tokens are ${formatShape(tokens.shape)}, expected [B, ${this.#shape.join(', ')}]`,
+    );
   }
 }

@@ -18,6 +18,7 @@ import { GaussianPrior } from './gaussian-prior.ts';
 import { halves, type GuidedMixtures, type Temperatures } from './guidance-candidates.ts';
 import { checkGuidance, drawGuided, type Guidance } from './guidance.ts';
 import type { InvertibleMap } from './invertible-map.ts';
+import { checkLabels } from './labels.ts';
 import type { Farmer } from './model.ts';
 import { advance, repeatStep, rowAt, type DecodingOptions } from './repeat-step.ts';
 
@@ -40,7 +41,7 @@ const NO_AR_MODEL =
  * Draws Z by ancestral sampling (section 3.4): the informative tokens one after another, then all redundant tokens
  * from the mixture that they share. In reading order. The first token's commands are captured, and replayed for the others.
  * @param labels i32 [B]
- * @throws RangeError for guidance with a setting out of range
+ * @throws ShapeError for other labels, RangeError for guidance with a setting out of range
  * @throws Error for guidance, or a scale of redundant channels, of a model with a plain Gaussian prior
  */
 export function sampleLatents(
@@ -50,6 +51,7 @@ export function sampleLatents(
   options: SamplingOptions = {},
 ): SplitTokens {
   const { scale = 1, redundantScale = 1, logitScale = 1, guidance } = options;
+  checkLabels(labels);
   if (guidance) checkGuidance(guidance);
   const isGuided = guidance !== undefined && guidance.weight > 0;
   if (model.prior instanceof GaussianPrior) {
