@@ -12,8 +12,7 @@ export default defineConfig({
           name: 'gpu',
           globalSetup,
           include: ['test/gpu/**/*.test.ts'],
-          // While one file compiles or checks, the other computes.
-          maxWorkers: 2,
+          fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },

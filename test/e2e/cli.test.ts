@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -167,6 +168,16 @@ describe('training', () => {
     ]);
   });
 
+  it('draws what a run that was killed after its checkpoint did not draw', async () => {
+    await cp(run('whole'), run('undrawn'), { recursive: true });
+    const samples = join(run('undrawn'), 'samples');
+    await mkdir(samples);
+    await writeFile(join(samples, `.step-000040.png.${randomUUID()}.tmp`), 'half');
+    await runCliWell('train', ...cpu, '--run', run('undrawn'), '--sample-steps', '20');
+    expect(await readdir(samples)).toEqual(['step-000040.png']);
+    expect(await isSame('whole', 'undrawn')).toBe(true);
+  });
+
   it('goes on with a folder that has no checkpoint yet, or no configuration any more', async () => {
     const stopped = run('stopped');
     const config = join(stopped, 'config.json');
@@ -301,6 +312,19 @@ it('trains on WebGPU too: in two parts as in one', async () => {
   await runCliWell('train', ...webgpu, '--run', parts);
   const read = (path: string) => readFile(join(path, 'checkpoint.safetensors'));
   expect((await read(parts)).equals(await read(whole))).toBe(true);
+});
+
+it('says after SIGINT that a classifier was not written', async () => {
+  const out = join(folder, 'classifier.safetensors');
+  const sizes = ['--batch', '10', '--width', '8', '--blocks', '0'];
+  const training = startCli(['classifier', 'train', ...cpu, ...sizes, '--out', out]);
+  training.process.stdout.on('data', (text: string) => {
+    if (text.includes('step 100/')) training.process.kill('SIGINT');
+  });
+  const { code, stdout, stderr } = await training.result;
+  expect(code, stderr).toBe(130);
+  expect(stdout).toMatch(/stopped {5}at step \d+ of 48000: nothing was written/);
+  expect(existsSync(out)).toBe(false);
 });
 
 it('lists a dataset and writes a preview', async () => {

@@ -86,6 +86,40 @@ describeOnDevices(
       });
     }
 
+    test('temperatures of deviations and logits reach informative and redundant tokens', async () => {
+      const farmer = new Farmer(tinyConfig, 1);
+      randomizeParameters(farmer, 32);
+      const images = 24;
+      const draw = async (options: SamplingOptions) => {
+        const random = new RandomStream(7);
+        const labels = tensor(new Int32Array(images).fill(1), [images], 'i32');
+        const parts = scope(() => sampleLatents(farmer, labels, random, options));
+        const drawn = {
+          informative: Float32Array.from(await parts.informative.data()),
+          redundant: Float32Array.from(await parts.redundant!.data()),
+        };
+        for (const used of [labels, parts.informative, parts.redundant!]) used.dispose();
+        random.dispose();
+        return drawn;
+      };
+      /** How many images are not like the first. */
+      const others = (values: Float32Array) => {
+        const size = values.length / images;
+        const differs = (b: number) =>
+          values.slice(0, size).some((v, i) => Math.abs(values[b * size + i]! - v) > 1e-3);
+        return Array.from({ length: images }, (_, b) => differs(b)).filter(Boolean).length;
+      };
+      // Means alone: of any component, and of the likeliest.
+      const [any, likeliest] = [
+        await draw({ scale: 0 }),
+        await draw({ scale: 0, logitScale: 1e4 }),
+      ];
+      for (const part of ['informative', 'redundant'] as const) {
+        expect(others(any[part])).toBeGreaterThan(3);
+        expect(others(likeliest[part])).toBe(0);
+      }
+    });
+
     test('memory stays flat over batches', async () => {
       const farmer = new Farmer(tinyConfig, 1);
       const draw = () => latents(farmer, [0, 1], drawings['with resampling']!);

@@ -142,6 +142,32 @@ describeOnDevices('distillation', () => {
     }
   });
 
+  test('latents get noise of the configured size, anew in each step', async () => {
+    // No noise on pixels, all images in each batch, and next to no learning: nothing else differs between steps.
+    const teacher = new Farmer({ ...tinyConfig, pixels: 'gaussian' }, 1);
+    randomizeParameters(teacher, 11, 0.2);
+    const losses = async (latentNoise: number) => {
+      const distillation = distiller(teacher, {
+        latentNoise,
+        batch: count,
+        peakLearningRate: 1e-12,
+      });
+      const found: number[] = [];
+      for (let step = 0; step < 3; step++) {
+        distillation.advance();
+        found.push((await distillation.readMetrics()).loss);
+      }
+      distillation.dispose();
+      return found as [number, number, number];
+    };
+    const quiet = await losses(0);
+    for (const loss of quiet) expect(loss / quiet[0]).toBeCloseTo(1, 4);
+    const [a, b, c] = await losses(3);
+    for (const ratio of [a / quiet[0], a / b, a / c, b / c]) {
+      expect(Math.abs(ratio - 1)).toBeGreaterThan(1e-3);
+    }
+  });
+
   test('a causal student reaches the inverse of a few images', async () => {
     const teacher = trainedTeacher();
     const few = subset(dataset, [0, 1]);

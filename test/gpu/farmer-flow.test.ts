@@ -110,6 +110,22 @@ describeOnDevices('invertible maps', () => {
     });
   }
 
+  for (const direction of ['forward', 'backward'] as const) {
+    test(`places belong to the image's tokens: a ${direction} block never uses that of the last it reads`, async () => {
+      const map = block(direction)();
+      randomizeParameters(map, 8);
+      const x = tensor(normals(9, tokens * channels), [1, tokens, channels]);
+      const forward = () => read(() => map.forward(x).z);
+      const [before, places] = [await forward(), Float32Array.from(await map.position.data())];
+      const width = places.length / tokens;
+      for (let token = 0; token < tokens; token++) {
+        map.position.write(places.map((v, i) => (Math.floor(i / width) === token ? v + i : v)));
+        const isLast = token === (direction === 'forward' ? tokens - 1 : 0);
+        expect(String(await forward()) === String(before), `token ${token}`).toBe(isLast);
+      }
+    });
+  }
+
   for (const d of [4, 5]) {
     test(`two Jet blocks move all ${d} channels, and each reads all tokens`, async () => {
       const x = normals(13, tokens * d);

@@ -80,6 +80,19 @@ describeOnDevices('the model', () => {
     expect(await score(moved)).toEqual(await score(z));
   });
 
+  test('the first channels are informative, and tokens in reading order; join undoes split', async () => {
+    const model = randomModel();
+    const z = normals(2, tokens * channels);
+    const split = scope(() => model.split(tensor(z, [1, tokens, channels])));
+    expect(await read(() => model.join(split))).toEqual(z);
+    expect(model.readingDirection).toBe('backward');
+    const last = z.slice((tokens - 1) * channels);
+    expect((await split.informative.data()).slice(0, informative)).toEqual(
+      last.slice(0, informative),
+    );
+    expect((await split.redundant!.data()).slice(0, 1)).toEqual(last.slice(informative));
+  });
+
   test('cached decoding equals the full forward pass, with and without a class', async () => {
     const model = randomModel();
     const batch = 3;

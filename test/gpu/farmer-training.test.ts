@@ -1,13 +1,15 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { setDefaultDevice, WebGpuDevice, type Device } from '@farmer/tensor';
+import { setDefaultDevice, WebGpuDevice, type Device, type Tensor } from '@farmer/tensor';
 import type { StateDict } from '@farmer/nn';
 import { openDevice } from '@farmer/tensor/node';
 import {
   evaluate,
+  Farmer,
   fitHistogram,
   preset,
   Trainer,
   type FarmerConfig,
+  type TrainingConfig,
   type TrainingMetrics,
 } from 'farmer';
 import { openTestDevice, testDevices } from '../support/devices.ts';
@@ -168,6 +170,66 @@ describe('training', () => {
     await expect(evaluate(model, histogram, fewer)).rejects.toThrow('model.classes is 3');
     const { images } = await evaluate(model, histogram, fewer, { unconditional: true });
     expect(images).toBe(dataset.count);
+  });
+
+  test('rates, betas, decay and clip are those of the configuration', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    /** How far each value of a parameter moves in each of two steps. */
+    const moves = async (name: string, changes: Partial<TrainingConfig>) => {
+      const schedule = { steps: 2, warmup: 0, peakLearningRate: 1e-3, finalLearningRate: 0.5 };
+      const training = { ...config.training, ...schedule, weightDecay: 0, ...changes };
+      const trainer = new Trainer({ ...config, training }, dataset, histogram, 1);
+      const parameter = trainer.model.namedParameters().get(name)!;
+      const values = [await parameter.data()];
+      for (let step = 0; step < 2; step++) {
+        trainer.advance();
+        values.push(await parameter.data());
+      }
+      const moved = [0, 1].map((step) =>
+        Array.from(values[step + 1]!, (x, i) => (x - values[step]![i]!) / 1e-3),
+      );
+      return { start: values[0]!, moved };
+    };
+    const [bias, weight] = ['ar.informativeHead.bias', 'ar.informativeHead.weight'] as const;
+    // Without momenta each step is as long as its rate: the peak, and halfway to the final one.
+    const plain = await moves(bias, { betas: [0, 0] });
+    for (const [step, rate] of [1, 0.75].entries()) {
+      for (const move of plain.moved[step]!) expect(Math.abs(move)).toBeCloseTo(rate, 2);
+    }
+    const still = await moves(weight, {});
+    const decaying = await moves(weight, { weightDecay: 0.5 });
+    decaying.moved[0]!.forEach((move, i) =>
+      expect(move + 0.5 * decaying.start[i]!).toBeCloseTo(still.moved[0]![i]!, 3),
+    );
+    // Gradients far below Adam's ε, 1e-8, move next to nothing.
+    const clipped = await moves(weight, { clip: 1e-10 });
+    expect(Math.max(...clipped.moved[0]!.map(Math.abs))).toBeLessThan(0.05);
+  });
+
+  test('labels are dropped at the rate of dropout, others in each step', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const seen = async (labelDropout: number) => {
+      const model = new Farmer(config.model, 1);
+      const score = model.logLikelihood.bind(model);
+      let labels: Tensor | undefined;
+      model.logLikelihood = (images, given) => score(images, (labels = given));
+      const training = { ...config.training, labelDropout };
+      const trainer = new Trainer({ ...config, training }, dataset, histogram, 1, model);
+      const steps: number[][] = [];
+      for (let step = 0; step < 30; step++) {
+        trainer.advance();
+        steps.push([...(await labels!.data())]);
+      }
+      return steps;
+    };
+    const all = (await seen(0)).flat();
+    const nullClass = 3;
+    const steps = await seen(0.25);
+    const dropped = steps.map((labels) => labels.map((label) => label === nullClass));
+    steps.flat().forEach((label, i) => expect([all[i], nullClass]).toContain(label));
+    // 480 labels: the share's standard deviation is 0.02.
+    expect(dropped.flat().filter(Boolean).length / all.length).toBeCloseTo(0.25, 1);
+    expect(new Set(dropped.map(String)).size).toBeGreaterThan(20);
   });
 
   test('bits are per dimension of the images as they are, though the loss counts their padding', async () => {

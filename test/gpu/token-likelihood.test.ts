@@ -31,14 +31,14 @@ function randomModel(changes: Partial<ModelConfig>): Farmer {
   return model;
 }
 
-/** Six images whose sides the patch does not divide. */
-function oddImages(channels: 1 | 3) {
-  const [height, width, count] = [3, 5, 6];
+/** Images whose sides the patch does not divide; `count` is a multiple of 3. */
+function oddImages(channels: 1 | 3, count = 6) {
+  const [height, width] = [3, 5];
   const uniforms = philoxUniforms(7, 0, channels, count * height * width * channels);
   return imageDataset({
     ...{ name: 'odd', height, width, channels, classNames: ['a', 'b', 'c'] },
     images: Uint8Array.from(uniforms, (u) => 256 * u),
-    labels: [0, 1, 2, 0, 1, 2],
+    labels: Array.from({ length: count }, (_, i) => i % 3),
   });
 }
 
@@ -109,6 +109,26 @@ describeOnDevices('likelihood by token', () => {
       );
     },
   );
+
+  test('every image counts, those of a short last batch too', async () => {
+    const data = oddImages(1, 600);
+    const model = randomModel({ image: { height: 3, width: 5, channels: 1 }, pixels: 'cdf' });
+    const histogram = fitHistogram(data);
+    const totals: number[] = [];
+    for await (const { index, score } of scoreImages(model, histogram, data)) {
+      expect(index).toBe(totals.length);
+      totals.push(score.total);
+    }
+    expect(totals).toHaveLength(600);
+    const mean = totals.reduce((a, b) => a + b, 0) / 600;
+    const variance = totals.reduce((a, b) => a + (b - mean) ** 2, 0) / 599;
+    const found = await evaluate(model, histogram, data);
+    expect(found.images).toBe(600);
+    expect(found.bitsPerDim).toBeCloseTo(mean, 6);
+    expect(found.standardError).toBeCloseTo(Math.sqrt(variance / 600), 6);
+    const parts = Object.values(found.parts).reduce((a, b) => a + b);
+    expect(parts).toBeCloseTo(mean, 6);
+  });
 
   test('noise is new for each batch and each draw, and draws are averaged', async () => {
     const one = oddImages(1);

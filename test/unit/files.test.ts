@@ -11,6 +11,7 @@ import {
   removeUnfinishedWrites,
   writeFileAtomic,
 } from '../../packages/farmer/cli/files/atomic-write.ts';
+import { withFolderLock } from '../../packages/farmer/cli/folder-lock.ts';
 import { encodeImageGrid } from '../../packages/farmer/cli/files/image-grid.ts';
 import { decodePng } from '../../packages/farmer/cli/files/png.ts';
 
@@ -63,6 +64,11 @@ describe('writeFileAtomic', () => {
     await removeUnfinishedWrites(join(folder, 'none'));
   });
 
+  it('has them cleared away by the next that locks the folder', async () => {
+    await writeFile(join(folder, `.a.bin.${randomUUID()}.tmp`), 'x');
+    expect(await withFolderLock(folder, () => readdir(folder))).toEqual([]);
+  });
+
   it('on a full disk says so, keeps the old file and removes the half-written one', async () => {
     const path = join(folder, 'model.safetensors');
     await writeFileAtomic(path, 'old');
@@ -72,6 +78,14 @@ describe('writeFileAtomic', () => {
     );
     expect(await readFile(path, 'utf8')).toBe('old');
     expect(await readdir(folder)).toEqual(['model.safetensors']);
+  });
+
+  it('finds a full disk before long work', async () => {
+    disk.full = true;
+    const path = join(folder, 'file');
+    const message = `cannot write ${path}: no space is left`;
+    await expect(checkWritable(path)).rejects.toThrow(message);
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('can be tried before long work: that leaves the folders alone', async () => {

@@ -53,6 +53,16 @@ describe('runTraining', () => {
     expect(log.at(-1)).toBe('metrics 5');
   });
 
+  it('hears a signal between two steps, although its device never waits', async () => {
+    const { log, ...training } = slowTraining();
+    let isAsked = false;
+    setImmediate(() => (isAsked = true));
+    const shouldStop = () => isAsked;
+    await runTraining({ ...training, until: 100, logSteps: 100, shouldStop });
+    expect(training.trainer.step).toBeLessThan(10);
+    expect(log.at(-1)).toBe(`metrics ${training.trainer.step}`);
+  });
+
   it('stops a training whose loss stays non-finite, and says what may help', async () => {
     const { log, ...training } = slowTraining(1);
     await expect(runTraining({ ...training, until: 500, logSteps: 10 })).rejects.toThrow(

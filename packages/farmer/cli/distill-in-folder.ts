@@ -6,7 +6,6 @@ import { pixelMap } from '../src/dequantize.ts';
 import { Distiller } from '../src/distill.ts';
 import { compareReverse, type ReverseComparison } from '../src/reverse-comparison.ts';
 import type { DistillationRun } from './distillation-run.ts';
-import { removeUnfinishedWrites } from './files/atomic-write.ts';
 import { withFolderLock } from './folder-lock.ts';
 import type { Output } from './output.ts';
 import type { RunFolder } from './run-folder.ts';
@@ -80,7 +79,6 @@ async function restore(
   trainer: Distiller,
   teacher: string,
 ): Promise<void> {
-  await removeUnfinishedWrites(folder.path);
   if (!folder.hasCheckpoint()) {
     await folder.writeConfig(run);
     await folder.truncateMetrics(0);

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Device } from '@farmer/tensor';
 import { trainingCost } from '../src/budget.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
@@ -46,7 +48,12 @@ async function train(session: TrainingSession) {
   await restore(session, trainer);
   const { steps, batch } = run.config.training;
   const sampleSteps = options.sampleSteps ?? Math.ceil(steps / 10);
-  const isSampled = (step: number) => sampleSteps > 0 && step % sampleSteps === 0;
+  const isSampled = (step: number) =>
+    sampleSteps > 0 && step > 0 && (step % sampleSteps === 0 || step === steps);
+  // A process may be killed between a step's checkpoint and its samples.
+  if (isSampled(trainer.step) && !existsSync(folder.samples(trainer.step))) {
+    await drawGrid(session, trainer, histogram);
+  }
   const { metrics, imagesPerSecond, isInterrupted } = await runInFolder({
     ...{ folder, trainer, device, output, steps, batch, options },
     save: () => saveCheckpoint(session, trainer, histogram),
@@ -55,7 +62,7 @@ async function train(session: TrainingSession) {
     },
   });
   const isFinished = metrics !== undefined && trainer.step === steps;
-  if (isFinished && sampleSteps > 0) await drawGrid(session, trainer, histogram);
+  if (isFinished && isSampled(steps)) await drawGrid(session, trainer, histogram);
   const { loss, bitsPerDim } = metrics ?? {};
   const memory = reportMemory(session);
   report(session, trainer.step, { loss, bitsPerDim, imagesPerSecond, memory });
@@ -67,7 +74,7 @@ async function train(session: TrainingSession) {
 /** Loads the folder's checkpoint, or begins the folder anew if it has none. */
 async function restore(session: TrainingSession, trainer: Trainer): Promise<void> {
   const { folder, run, dataset, output } = session;
-  await removeUnfinishedWrites(folder.path);
+  await removeUnfinishedWrites(dirname(folder.samples(0)));
   if (!folder.hasCheckpoint()) {
     await folder.writeConfig(run);
     await folder.truncateMetrics(0);

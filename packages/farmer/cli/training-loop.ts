@@ -69,6 +69,8 @@ export async function runTraining<Metrics extends StepMetrics>(
     await reading;
     if (trainer.step % logSteps === 0) reading = failLater(read());
     if (trainer.step < until) await loop.afterStep?.(trainer.step, settled);
+    // The CPU device computes without a pause, in which signals would never arrive.
+    await new Promise<void>((resume) => setImmediate(resume));
   }
   await submitted;
   await reading;

@@ -1,8 +1,8 @@
-import { copyFile, mkdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { axisLabels, readCurve, topAfterStart } from '../curves.ts';
-import { writeFileAtomic } from '../files/atomic-write.ts';
+import { removeUnfinishedWrites, writeFileAtomic } from '../files/atomic-write.ts';
 import { dotChart, lineChart, writeChart } from '../files/chart.ts';
 import type { PlannedRow, PlannedRun } from './plan.ts';
 import { rows } from './rows.ts';
@@ -25,8 +25,8 @@ export interface ReportContent {
 /** Writes README.md with the table, results.json, the charts, and the sample grids of each row's first seed. */
 export async function writeReport(content: ReportContent): Promise<RowSummary[]> {
   const { path, planned, done } = content;
+  for (const folder of [path, join(path, 'samples')]) await removeUnfinishedWrites(folder);
   const summaries = summariseRows(done.map(({ result }) => result));
-  await mkdir(path, { recursive: true });
   await writeDots(join(path, 'bits-per-dim.png'), summaries);
   const hasFrechet = await writeFrechet(join(path, 'frechet.png'), summaries);
   await writeCurves(join(path, 'curves.png'), content);
@@ -118,13 +118,12 @@ async function writeCurves(path: string, content: ReportContent): Promise<void> 
 
 async function copyGrids(content: ReportContent): Promise<Grid[]> {
   const grids: Grid[] = [];
-  await mkdir(join(content.path, 'samples'), { recursive: true });
   for (const { row, folder } of firstSeeds(content)) {
     for (const guidance of ['none', ...(rows[row.name]!.guided ?? [])] as const) {
       const from = gridOf(folder, guidance);
       if (!existsSync(from)) continue;
       const file = `samples/${row.name}${guidance === 'none' ? '' : `-${guidance}`}.png`;
-      await copyFile(from, join(content.path, file));
+      await writeFileAtomic(join(content.path, file), await readFile(from));
       grids.push({ title: titleOf({ row: row.name, guidance }), file });
     }
   }

@@ -6,6 +6,7 @@ import type { SamplingOptions } from '../../src/sampler.ts';
 import { readCheckpoint } from '../checkpoint.ts';
 import { configDifferences } from '../config-overrides.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
+import { withFolderLock } from '../folder-lock.ts';
 import type { Output } from '../output.ts';
 import { readJson } from '../run-config.ts';
 import { trainInFolder } from '../train-in-folder.ts';
@@ -72,8 +73,11 @@ async function finish(run: PlannedRun, session: AblationSession): Promise<RunRes
     });
     if (isInterrupted) return undefined;
   }
-  const result = await measureRun(folder, row.name, guidancesOf(row.name), yardstick, output);
-  await writeResult(folder, result);
+  const result = await withFolderLock(folder.path, async () => {
+    const measured = await measureRun(folder, row.name, guidancesOf(row.name), yardstick, output);
+    await writeResult(folder, measured);
+    return measured;
+  });
   const { bitsPerDim, standardError } = result;
   output.line(`  measured    ${bitsPerDim.toFixed(4)} ± ${standardError.toFixed(4)} bits/dim`);
   return result;

@@ -11,6 +11,7 @@ import { MAX_BLOCKS, MAX_WIDTH, readClassifier, writeClassifier } from '../class
 import { checkFit } from '../classifier-reference.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
+import { Interrupt } from '../interrupt.ts';
 import {
   imageSizeOption,
   positiveNumber,
@@ -91,16 +92,25 @@ async function runTrain(options: TrainOptions): Promise<void> {
     );
     const trainer = new ClassifierTrainer(classifier, train, training, seed);
     const start = performance.now();
+    const interrupt = new Interrupt(() => output.line('stopping after this step'));
     await runTraining({
       ...{ trainer, device, until: training.steps, logSteps: 100 },
       onCompiled: compilingLine(output),
       onMetrics: ({ step, loss }) =>
         output.status(`step ${step}/${training.steps}  loss ${loss.toFixed(4)}`),
-      // The CPU device computes without a pause, in which signals would never arrive.
-      afterStep: () => new Promise<void>((resume) => setImmediate(resume)),
+      shouldStop: () => interrupt.requested,
     });
+    interrupt.dispose();
     const seconds = Math.round((performance.now() - start) / 1000);
+    const { step } = trainer;
     trainer.dispose();
+    if (interrupt.requested) {
+      process.exitCode = interrupt.exitCode;
+      output.line(
+        `stopped     at step ${step} of ${training.steps}: nothing was written, and the same command begins anew`,
+      );
+      return;
+    }
     const { share } = await testAccuracy(classifier, test, output);
     const command = `farmer classifier train ${describeChoices(options)}`;
     const measured = { testAccuracy: share, testImages: test.count };

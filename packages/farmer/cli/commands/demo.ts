@@ -10,7 +10,7 @@ import { preset } from '../../src/presets.ts';
 import { Trainer } from '../../src/trainer.ts';
 import { writeCheckpoint } from '../checkpoint.ts';
 import { withDevice } from '../device.ts';
-import { checkWritable } from '../files/atomic-write.ts';
+import { checkWritable, removeUnfinishedWrites } from '../files/atomic-write.ts';
 import { histogramBaseline, printEvaluation } from '../evaluation-report.ts';
 import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -50,6 +50,7 @@ export function addDemoCommand(program: Command): void {
 async function runDemo(options: DemoOptions): Promise<void> {
   const output = createOutput(options);
   const clock = new Clock(60 * options.minutes);
+  await removeUnfinishedWrites(options.out);
   await checkWritable(samplesFile(options));
   await withDevice(options, output, async (device) => {
     const training = await loadSplit('mnist', 'train');

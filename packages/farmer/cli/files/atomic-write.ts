@@ -35,10 +35,12 @@ export async function checkWritable(path: string): Promise<void> {
   const temporary = temporaryName(path);
   try {
     await makeFolder(dirname(path));
-    await (await open(temporary, 'wx')).close();
-    await rm(temporary);
+    // A full disk takes a file, but no byte of it.
+    await writeAndSync(temporary, Uint8Array.of(0));
   } catch (error) {
     throw new Error(describeWriteError(path, 0, error), { cause: error });
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {});
   }
 }
 
@@ -55,7 +57,9 @@ async function checkTarget(path: string): Promise<void> {
 export async function removeUnfinishedWrites(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   const unfinished = names.filter((name) => /^\..+\.[0-9a-f-]{36}\.tmp$/.test(name));
-  await Promise.all(unfinished.map((name) => rm(join(folder, name), { force: true })));
+  // Where they cannot be removed nothing can be written either, and that says why in plain words.
+  const remove = (name: string) => rm(join(folder, name), { force: true }).catch(() => {});
+  await Promise.all(unfinished.map(remove));
 }
 
 function temporaryName(path: string): string {

@@ -6,7 +6,7 @@ export function describeWriteError(path: string, bytes: number, error: unknown):
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return `cannot write ${path}: no space is left for its ${(bytes / 2 ** 20).toFixed(1)} MiB; any old file is unchanged, free some space and try again`;
+      return `cannot write ${path}: no space is left${bytes > 0 ? ` for its ${size(bytes)}` : ''}; any old file is unchanged, free some space and try again`;
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
@@ -21,3 +21,6 @@ export function describeWriteError(path: string, bytes: number, error: unknown):
       return `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
+
+const size = (bytes: number): string =>
+  bytes < 2 ** 16 ? `${bytes} bytes` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
