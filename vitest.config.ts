@@ -12,7 +12,8 @@ export default defineConfig({
           name: 'gpu',
           globalSetup,
           include: ['test/gpu/**/*.test.ts'],
-          fileParallelism: false,
+          // While one file compiles or checks, the other computes.
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },
