@@ -31,8 +31,11 @@ export interface Evaluation {
 }
 
 export interface EvaluationOptions {
+  /** Images at once; default 250. Another batch draws other noise. */
   readonly batch?: number;
+  /** Draws of the noise for each image; default 1. */
   readonly draws?: number;
+  /** Of the noise; default 0. */
   readonly seed?: number;
   /** Score under the null class instead of each image's own. */
   readonly unconditional?: boolean;

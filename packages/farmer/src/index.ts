@@ -54,7 +54,13 @@ export {
 } from './budget.ts';
 
 // Images.
-export { imageDataset, imagesAt, imageSize, type ImageDataset } from './data/image-dataset.ts';
+export {
+  imageDataset,
+  imagesAt,
+  imageSize,
+  type ImageDataset,
+  type ImageDatasetParts,
+} from './data/image-dataset.ts';
 export { heldOutKeys, splitOff, subset } from './data/split.ts';
 export {
   sequentialBatches,

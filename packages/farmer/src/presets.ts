@@ -5,7 +5,7 @@ import { paperPresets } from './paper-presets.ts';
 
 const mnist = { height: 28, width: 28, channels: 1 } as const;
 
-// AdamW's betas and the clip are the paper's; the decay is smaller because the models are.
+// AdamW's betas and the noise are the paper's, which names no clip; the decay is smaller because the models are.
 const training: Omit<TrainingConfig, 'steps' | 'batch' | 'peakLearningRate' | 'warmup'> = {
   finalLearningRate: 0.01,
   betas: [0.9, 0.95],
