@@ -14,6 +14,7 @@ export default defineConfig({
           include: ['test/gpu/**/*.test.ts'],
           // While one file compiles or checks, the other computes.
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },
