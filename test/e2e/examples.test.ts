@@ -42,3 +42,12 @@ test('4-farmer learns bars, and draws them', async () => {
   expect(reached).toBeGreaterThan(best - 0.02);
   expect(output.match(/^((██|··){8}( {2}|$)){4}/gm)).toHaveLength(8);
 });
+
+test('5-inside adds up the parts, loses nothing to the flow, and draws three rows of digits', async () => {
+  const output = await run('5-inside.ts');
+  const parts = ['informative:', 'redundant:', 'logDet:', 'pixels:'];
+  const sum = parts.reduce((total, part) => total + numberAfter(part, output), 0);
+  expect(sum).toBeCloseTo(numberAfter('test images:', output), 2);
+  expect(numberAfter('at most', output)).toBe(0);
+  expect(output.match(/^[ ▀▄█]*[▀▄█]{2}[ ▀▄█]*$/gm)?.length).toBeGreaterThan(3 * 8);
+});

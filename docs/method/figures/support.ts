@@ -3,10 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { philoxUniforms, scope, tensor, type Tensor } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import { imagesAt, pixelMap, type ImageDataset, type PixelMap } from 'farmer';
-import { loadSplit } from '../../../packages/farmer/cli/training-data.ts';
-import { loadTrainedModel, type TrainedModel } from '../../../packages/farmer/cli/trained-model.ts';
+import { loadSplit, loadTrainedModel, weightsFile, type TrainedModel } from 'farmer/node';
 import { writeChart } from '../../../packages/farmer/cli/files/chart.ts';
-import { weightsFile } from '../../../packages/farmer/cli/weights.ts';
 
 const FOLDER = fileURLToPath(new URL('../../images/method', import.meta.url));
 
