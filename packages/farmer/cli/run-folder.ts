@@ -27,8 +27,12 @@ export class RunFolder {
     return join(this.path, 'metrics.jsonl');
   }
 
+  get samplesFolder(): string {
+    return join(this.path, 'samples');
+  }
+
   samples(step: number): string {
-    return join(this.path, 'samples', `step-${String(step).padStart(6, '0')}.png`);
+    return join(this.samplesFolder, `step-${String(step).padStart(6, '0')}.png`);
   }
 
   hasCheckpoint(): boolean {

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Device } from '@farmer/tensor';
 import { trainingCost } from '../src/budget.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
@@ -74,7 +73,7 @@ async function train(session: TrainingSession) {
 /** Loads the folder's checkpoint, or begins the folder anew if it has none. */
 async function restore(session: TrainingSession, trainer: Trainer): Promise<void> {
   const { folder, run, dataset, output } = session;
-  await removeUnfinishedWrites(dirname(folder.samples(0)));
+  await removeUnfinishedWrites(folder.samplesFolder);
   if (!folder.hasCheckpoint()) {
     await folder.writeConfig(run);
     await folder.truncateMetrics(0);

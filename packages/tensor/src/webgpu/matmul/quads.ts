@@ -13,23 +13,24 @@ export function alongK({ transposeA, aligned, alignedA }: MatmulSource, row: str
   return `vec4f(${parts.join(', ')})`;
 }
 
+/** A vec4 of component i of four vec4s: row i of their 4 × 4 block transposed, in registers, where that costs nothing. */
+export const transposed = (vectors: readonly string[], i: number): string =>
+  `vec4f(${vectors.map((vector) => `${vector}.${'xyzw'[i]}`).join(', ')})`;
+
 /** Statements that define b0 … b3, four columns from `column` of rows k … k + 3 of b; zeros past the end of k. */
 export function fourRowsOfB({ transposeB, aligned }: MatmulSource): string {
   const four = [0, 1, 2, 3];
-  const parts = ['x', 'y', 'z', 'w'];
   if (aligned && !transposeB) {
     return four
       .map((i) => `let b${i} = b[(p.b + (k + ${i}) * u.n + min(column, u.n - 4)) / 4];`)
       .join('\n    ');
   }
   if (aligned) {
-    // Four values along k for each column, then the 4 × 4 block transposed; free in a struct-of-lanes machine.
+    // Four values along k for each column, turned.
     const loads = four.map(
       (j) => `let t${j} = b[(p.b + min(column + ${j}, u.n - 1) * u.k + k) / 4];`,
     );
-    const turned = four.map(
-      (i) => `let b${i} = vec4f(${four.map((j) => `t${j}.${parts[i]}`).join(', ')});`,
-    );
+    const turned = four.map((i) => `let b${i} = ${transposed(['t0', 't1', 't2', 't3'], i)};`);
     return [...loads, ...turned].join('\n    ');
   }
   return four

@@ -1,3 +1,5 @@
+import { transposed } from './quads.ts';
+
 /**
  * A slab of a factor in workgroup memory: `depth` steps of k by 4 · quads rows of a, or columns of b. Its vec4s run as
  * the factor is stored, along k or across it, so that each is stored whole: invocations that store components of one
@@ -15,7 +17,6 @@ export interface Slab {
 export const depth = 16;
 
 const four = [0, 1, 2, 3] as const;
-const components = ['x', 'y', 'z', 'w'] as const;
 
 export const declareSlab = ({ name, quads }: Slab) =>
   `var<workgroup> ${name}: array<vec4f, ${depth * quads}>;`;
@@ -51,10 +52,9 @@ export function readSlab(slab: Slab, value: string, own: string, ownQuads: numbe
     ...four.map(
       (j) => `let ${value}_${q}_${j} = ${name}[${value}_at + ${4 * (j * quads + 16 * q)}];`,
     ),
-    // The 4 × 4 block is transposed in registers, where that is but a choice of names.
     ...four.map((i) => {
-      const parts = four.map((j) => `${value}_${q}_${j}.${components[i]}`);
-      return `let ${value}${i}_${q} = vec4f(${parts.join(', ')});`;
+      const rows = four.map((j) => `${value}_${q}_${j}`);
+      return `let ${value}${i}_${q} = ${transposed(rows, i)};`;
     }),
   ]);
   return [first, ...loads].join('\n      ');

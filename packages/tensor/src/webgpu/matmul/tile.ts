@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
     for (var part = 0u; part < ${depth / 4}; part++) {
       ${readSlab(a, 'x', 'own_row', own)}
       ${readSlab(b, 'y', 'own_column', own)}
-      ${list(16 * own * own, (i) => accumulate(i, own), '\n      ')}
+      ${list(4, (step) => list(4 * own * own, (i) => accumulate(step, i, own), '\n      '), '\n      ')}
     }
     workgroupBarrier();
   }
@@ -69,15 +69,10 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
   });
 }
 
-/**
- * Product i of an invocation, of the step of k of which there are as many: sum s is row ⌊s / own⌋ of its rows, and
- * vec4 s mod own of its columns.
- */
-function accumulate(i: number, own: number): string {
-  const sums = 4 * own * own;
-  const [step, sum] = [Math.floor(i / sums), i % sums];
-  const row = Math.floor(sum / own);
-  return `acc${sum} += x${step}_${Math.floor(row / 4)}[${row % 4}] * y${step}_${sum % own};`;
+/** Sum i of an invocation is row ⌊i / own⌋ of its rows, and vec4 i mod own of its columns. */
+function accumulate(step: number, i: number, own: number): string {
+  const row = Math.floor(i / own);
+  return `acc${i} += x${step}_${Math.floor(row / 4)}[${row % 4}] * y${step}_${i % own};`;
 }
 
 function store({ aligned }: MatmulSource, i: number, own: number): string {
