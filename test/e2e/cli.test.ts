@@ -146,6 +146,7 @@ describe('training', () => {
     ['SIGKILL', null],
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGHUP', 129],
   ] as const)('goes on after %s where it was saved', async (signal, code) => {
     const args = ['train', ...cpu, ...small, '--run', run(signal)];
     const training = startCli([...args, '--checkpoint-steps', '1']);

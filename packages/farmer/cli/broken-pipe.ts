@@ -1,10 +1,19 @@
 const listeners = new Set<() => void>();
 
-/** A reader that has seen enough (`farmer data | head`) ends the program quietly, unless somebody listens. */
-export function endOnBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
+/**
+ * A reader that has seen enough (`farmer data | head`), or a terminal that was closed, ends the program quietly, unless
+ * somebody listens.
+ */
+export function endOnBrokenPipe(
+  streams: readonly (NodeJS.EventEmitter & { readonly isTTY?: boolean })[] = [
+    process.stdout,
+    process.stderr,
+  ],
+): void {
+  for (const stream of streams) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      const hasGone = error.code === 'EPIPE' || (error.code === 'EIO' && stream.isTTY);
+      if (!hasGone) throw error;
       if (listeners.size === 0) process.exit();
       for (const listener of listeners) listener();
     });

@@ -4,30 +4,34 @@ import { onBrokenPipe } from './broken-pipe.ts';
 /** Launchers pass on a signal that the terminal has sent too; within this time it counts as one. */
 const ECHO_MS = 1000;
 
+/** Ctrl-C, a job scheduler or `kill`, and a terminal that was closed. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+type Signal = (typeof SIGNALS)[number];
+
 /**
- * Notes SIGINT, SIGTERM, and that the output's reader has gone, so that a loop can end in order. A second signal, later,
- * ends the process at once.
+ * Notes a signal, or that the output's reader has gone, so that a loop can end in order. A second signal, later, ends the
+ * process at once.
  */
 export class Interrupt {
-  #signal: 'SIGINT' | 'SIGTERM' | 'SIGPIPE' | undefined;
+  #signal: Signal | 'SIGPIPE' | undefined;
   #at = 0;
-  readonly #handlers: readonly (readonly ['SIGINT' | 'SIGTERM', () => void])[];
+  readonly #handlers: readonly (readonly [Signal, () => void])[];
   readonly #forgetPipe: () => void;
 
   /** @param onFirst tells the user what happens now */
   constructor(onFirst: () => void) {
-    const note = (signal: 'SIGINT' | 'SIGTERM' | 'SIGPIPE') => {
+    const note = (signal: Signal | 'SIGPIPE') => {
       this.#signal = signal;
       this.#at = performance.now();
       onFirst();
     };
-    const handle = (signal: 'SIGINT' | 'SIGTERM') => () => {
+    const handle = (signal: Signal) => () => {
       if (this.#signal === undefined) note(signal);
       else if (performance.now() - this.#at > ECHO_MS) {
         process.exit(128 + constants.signals[signal]);
       }
     };
-    this.#handlers = (['SIGINT', 'SIGTERM'] as const).map((name) => [name, handle(name)] as const);
+    this.#handlers = SIGNALS.map((name) => [name, handle(name)] as const);
     for (const [name, handler] of this.#handlers) process.on(name, handler);
     // Ctrl-C ends the reader of `farmer train | tee log` too; what is still to be saved must not suffer from that.
     this.#forgetPipe = onBrokenPipe(() => {
