@@ -100,6 +100,13 @@ describe('writeFileAtomic', () => {
     }
   });
 
+  it('clears away, before long work, what a killed process left of the same file', async () => {
+    const [own, other] = ['a', 'a.bin'].map((name) => `.${name}.${randomUUID()}.tmp`);
+    for (const name of [own!, other!]) await writeFile(join(folder, name), 'x');
+    await checkWritable(join(folder, 'a'));
+    expect(await readdir(folder)).toEqual([other]);
+  });
+
   it('names the path when it is a folder, or lies below a file', async () => {
     await expect(writeFileAtomic('.', 'x')).rejects.toThrow('cannot write .: it is a folder');
     await expect(writeFileAtomic(folder, 'x')).rejects.toThrow(

@@ -27,7 +27,8 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
 }
 
 /**
- * Makes sure, before long work, that its result can be written: makes missing parent folders, and leaves nothing else.
+ * Makes sure, before long work, that its result can be written: makes missing parent folders, and leaves nothing else,
+ * not even what an earlier process that was killed left of the same file.
  * @throws Error as `writeFileAtomic` would
  */
 export async function checkWritable(path: string): Promise<void> {
@@ -35,6 +36,7 @@ export async function checkWritable(path: string): Promise<void> {
   const temporary = temporaryName(path);
   try {
     await makeFolder(dirname(path));
+    await removeUnfinishedWrites(dirname(path), basename(path));
     // A full disk takes a file, but no byte of it.
     await writeAndSync(temporary, Uint8Array.of(0));
   } catch (error) {
@@ -53,10 +55,16 @@ async function checkTarget(path: string): Promise<void> {
   }
 }
 
-/** Removes what a process that was killed in the middle of `writeFileAtomic` left in a folder. */
-export async function removeUnfinishedWrites(folder: string): Promise<void> {
+/**
+ * Removes what a process that was killed in the middle of `writeFileAtomic` left in a folder.
+ * @param of the name of the only file of which to remove it
+ */
+export async function removeUnfinishedWrites(folder: string, of?: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
-  const unfinished = names.filter((name) => /^\..+\.[0-9a-f-]{36}\.tmp$/.test(name));
+  const unfinished = names.filter((name) => {
+    const target = /^\.(.+)\.[0-9a-f-]{36}\.tmp$/.exec(name)?.[1];
+    return target !== undefined && (of === undefined || target === of);
+  });
   // Where they cannot be removed nothing can be written either, and that says why in plain words.
   const remove = (name: string) => rm(join(folder, name), { force: true }).catch(() => {});
   await Promise.all(unfinished.map(remove));
