@@ -156,6 +156,14 @@ describe('training', () => {
     }
   });
 
+  test('a configuration that cannot be trained by is named', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const training = { ...config.training, labelDropout: 1.5 };
+    expect(() => new Trainer({ ...config, training }, dataset, histogram, 1)).toThrow(
+      'new Trainer: training.labelDropout is 1.5',
+    );
+  });
+
   test('images and classes of another model are named', async () => {
     await use(openDevice({ device: 'cpu' }));
     const { model } = newTrainer();

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { couplingOrder, parseConfig, preset, presets } from 'farmer';
+import { ShapeInit } from '@farmer/nn';
+import { ShapeDevice, withDefaultDevice } from '@farmer/tensor';
+import { ConfigError, couplingOrder, Farmer, parseConfig, preset, presets } from 'farmer';
 
 /** The tiny preset with other values of the model. */
 function withModel(changes: object) {
@@ -42,8 +44,19 @@ describe('configurations', () => {
       },
       'a larger model.patch would fit',
     ],
-  ])('%j is refused', (changes, message) => {
-    expect(() => parseConfig(withModel(changes), 'file')).toThrow(message);
+    [{ informativeChannels: 17 }, 'model.informativeChannels 17 is more than the 16 channels'],
+    [{ components: 0 }, 'model.components is 0'],
+    [{ ar: { ...preset('tiny').model.ar, heads: 5 } }, 'not a multiple of model.ar.heads 5'],
+  ])('%j is refused, in a file and by a model', (changes, message) => {
+    const config = withModel(changes);
+    expect(() => parseConfig(config, 'file')).toThrow(message);
+    const device = new ShapeDevice();
+    const build = () => new Farmer(config.model, new ShapeInit(device));
+    withDefaultDevice(device, () => {
+      expect(build).toThrow(ConfigError);
+      expect(build).toThrow(`new Farmer: `);
+      expect(build).toThrow(message);
+    });
   });
 });
 

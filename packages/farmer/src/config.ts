@@ -96,6 +96,7 @@ const trainingSchema = z.strictObject({
 });
 
 export const configSchema = z.strictObject({ model: modelSchema, training: trainingSchema });
+const modelOnly = configSchema.pick({ model: true });
 
 export type FarmerConfig = z.infer<typeof configSchema>;
 export type ModelConfig = FarmerConfig['model'];
@@ -107,11 +108,27 @@ export type TrainingConfig = FarmerConfig['training'];
  * @throws ConfigError naming the first offending key, with the nearest known one
  */
 export function parseConfig(value: unknown, source: string): FarmerConfig {
-  const result = configSchema.safeParse(value);
-  if (!result.success)
-    throw new ConfigError(`${source}: ${describeIssue(result.error.issues[0]!, value)}`);
-  checkFit(result.data, source);
-  return result.data;
+  const config = parse(configSchema, value, source);
+  checkModelFit(config.model, source);
+  const { warmup, steps } = config.training;
+  if (warmup >= steps)
+    throw new ConfigError(
+      `${source}: training.warmup ${warmup} is not less than training.steps ${steps}`,
+    );
+  return config;
+}
+
+/** `parseConfig` of a model's part alone. */
+export function parseModelConfig(value: unknown, source: string): ModelConfig {
+  const { model } = parse(modelOnly, { model: value }, source);
+  checkModelFit(model, source);
+  return model;
+}
+
+function parse<Config>(schema: z.ZodType<Config>, value: unknown, source: string): Config {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new ConfigError(`${source}: ${describeIssue(result.error.issues[0]!, value)}`);
 }
 
 function describeIssue(issue: z.core.$ZodIssue, config: unknown): string {
@@ -137,7 +154,7 @@ function keysAt(path: readonly PropertyKey[]): string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-function checkFit({ model, training }: FarmerConfig, source: string): void {
+function checkModelFit(model: ModelConfig, source: string): void {
   const { flow, ar } = model;
   const fail = (problem: string): never => {
     throw new ConfigError(`${source}: ${problem}`);
@@ -155,8 +172,6 @@ function checkFit({ model, training }: FarmerConfig, source: string): void {
     fail(
       `model.flow.kind "jet" splits a token's channels, of which there is 1: a larger model.patch would fit`,
     );
-  if (training.warmup >= training.steps)
-    fail(`training.warmup ${training.warmup} is not less than training.steps ${training.steps}`);
 }
 
 /**

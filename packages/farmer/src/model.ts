@@ -1,7 +1,7 @@
 import { map, scope, sum, type Tensor } from '@farmer/tensor';
 import { Init, Module } from '@farmer/nn';
 import { ArTransformer } from './ar-transformer.ts';
-import type { ModelConfig } from './config.ts';
+import { parseModelConfig, type ModelConfig } from './config.ts';
 import { joinChannels, splitChannels, type SplitTokens } from './dimension-split.ts';
 import { dimensions, type Dimensions } from './dimensions.ts';
 import { Flow } from './flow.ts';
@@ -26,16 +26,20 @@ export class Farmer extends Module {
   readonly prior: Prior;
   readonly #transform: PatchTransform;
 
-  /** @param init draws the initial weights; or a seed for one */
+  /**
+   * @param init draws the initial weights; or a seed for one
+   * @throws ConfigError naming the key of `config` that is out of range, or does not fit the others
+   */
   constructor(config: ModelConfig, init: Init | number) {
     super();
     const drawn = typeof init === 'number' ? new Init(init) : init;
-    this.config = config;
-    this.dimensions = dimensions(config);
-    this.flow = new Flow(drawn, config);
-    this.ar = config.prior === 'ar' ? new ArTransformer(drawn, config) : undefined;
-    this.prior = createPrior(config, this.dimensions, this.ar);
-    this.#transform = new PatchTransform(config);
+    const checked = parseModelConfig(config, 'new Farmer');
+    this.config = checked;
+    this.dimensions = dimensions(checked);
+    this.flow = new Flow(drawn, checked);
+    this.ar = checked.prior === 'ar' ? new ArTransformer(drawn, checked) : undefined;
+    this.prior = createPrior(checked, this.dimensions, this.ar);
+    this.#transform = new PatchTransform(checked);
   }
 
   /**

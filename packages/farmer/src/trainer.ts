@@ -1,6 +1,6 @@
 import { empty, persist, philoxUniforms, type Tensor } from '@farmer/tensor';
 import { CapturedTraining, type StepMetrics } from './captured-training.ts';
-import type { FarmerConfig, TrainingConfig } from './config.ts';
+import { parseConfig, type FarmerConfig, type TrainingConfig } from './config.ts';
 import type { ImageDataset } from './data/image-dataset.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
 import type { PixelHistogram } from './histogram.ts';
@@ -31,7 +31,7 @@ export class Trainer extends CapturedTraining {
   /**
    * @param histogram of the training images, from `fitHistogram`
    * @param model what to train, on the default device; by default a new model of the seed
-   * @throws ConfigError for a dataset of other images or classes than the model's
+   * @throws ConfigError naming the key of `config` that does not fit; for a dataset of other images or classes
    */
   constructor(
     config: FarmerConfig,
@@ -40,7 +40,7 @@ export class Trainer extends CapturedTraining {
     seed: number,
     model = new Farmer(config.model, seed),
   ) {
-    const { batch, labelDropout, recompute } = config.training;
+    const { batch, labelDropout, recompute } = parseConfig(config, 'new Trainer').training;
     const batches = new ImageBatches(dataset, {
       ...{ batch, seed, model: config.model },
       pixelMapAt: pixelMapSchedule(config, histogram),
