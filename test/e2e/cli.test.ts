@@ -228,6 +228,11 @@ describe('training', () => {
     expect(found['standardError']).toBeGreaterThan(0);
   });
 
+  it('evaluates every image of the split without --limit', async () => {
+    const found = results(await runCliWell('eval', ...cpu, '--run', run('whole'), '--json'));
+    expect(found['images']).toBe(10_000);
+  });
+
   it('draws a grid with one row a class, the same for the same seed', async () => {
     const draw = async (name: string, seed: string) => {
       const out = join(folder, name);

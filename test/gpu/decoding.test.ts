@@ -7,6 +7,7 @@ import {
   Farmer,
   FlowBlock,
   sampleLatents,
+  type Guidance,
   type SamplingOptions,
 } from 'farmer';
 import { mismatch } from '@farmer/tensor/conformance';
@@ -85,6 +86,29 @@ describeOnDevices(
         expect(mismatch(first, alone, { absolute: 1e-4, relative: 1e-4 })).toBeUndefined();
       });
     }
+
+    test('under guidance, candidates of p_c are what their class draws, those of p_u what no class draws', async () => {
+      const farmer = new Farmer(tinyConfig, 1);
+      randomizeParameters(farmer, 32);
+      const classes = [0, 2, 1];
+      const own = await latents(farmer, classes, {});
+      const none = await latents(farmer, Array<number>(3).fill(farmer.nullClass), {});
+      // A pool of one leaves nothing to choose.
+      const pool = (conditional: number, unconditional: number): Guidance => ({
+        ...{ ...exactResampling, conditional, unconditional },
+        ...{ redundantConditional: conditional, redundantUnconditional: unconditional },
+      });
+      const close = { absolute: 1e-4, relative: 1e-4 };
+      for (const [guidance, expected] of [
+        [pool(1, 0), own],
+        [pool(0, 1), none],
+        [{ kind: 'naive', weight: 1, tries: 1 }, own],
+      ] as const) {
+        const drawn = await latents(farmer, classes, { guidance });
+        expect(mismatch(drawn, expected, close)).toBeUndefined();
+      }
+      expect(mismatch(own, none, close)).toBeDefined();
+    });
 
     test('temperatures of deviations and logits reach informative and redundant tokens', async () => {
       const farmer = new Farmer(tinyConfig, 1);

@@ -14,6 +14,7 @@ import {
   subset,
   uniformPixels,
   type DistillationConfig,
+  type ImageDataset,
 } from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, tinyConfig } from '../support/farmer.ts';
@@ -142,16 +143,13 @@ describeOnDevices('distillation', () => {
     }
   });
 
-  test('latents get noise of the configured size, anew in each step', async () => {
-    // No noise on pixels, all images in each batch, and next to no learning: nothing else differs between steps.
+  test('steps go through all images, and their latents get noise of the configured size, anew in each step', async () => {
+    // No noise on pixels, and next to no learning: steps differ by their images and by the latents' noise alone.
     const teacher = new Farmer({ ...tinyConfig, pixels: 'gaussian' }, 1);
     randomizeParameters(teacher, 11, 0.2);
-    const losses = async (latentNoise: number) => {
-      const distillation = distiller(teacher, {
-        latentNoise,
-        batch: count,
-        peakLearningRate: 1e-12,
-      });
+    const losses = async (images: ImageDataset, batch: number, latentNoise: number) => {
+      const changes = { latentNoise, batch, peakLearningRate: 1e-12 };
+      const distillation = distiller(teacher, changes, images);
       const found: number[] = [];
       for (let step = 0; step < 3; step++) {
         distillation.advance();
@@ -160,9 +158,15 @@ describeOnDevices('distillation', () => {
       distillation.dispose();
       return found as [number, number, number];
     };
-    const quiet = await losses(0);
+    const [all] = await losses(dataset, count, 0);
+    const thirds = await losses(dataset, count / 3, 0);
+    expect(thirds.reduce((sum, loss) => sum + loss / 3, 0) / all).toBeCloseTo(1, 4);
+    for (const loss of thirds) expect(Math.abs(loss / all - 1)).toBeGreaterThan(1e-3);
+
+    const one = subset(dataset, [0]);
+    const quiet = await losses(one, count, 0);
     for (const loss of quiet) expect(loss / quiet[0]).toBeCloseTo(1, 4);
-    const [a, b, c] = await losses(3);
+    const [a, b, c] = await losses(one, count, 3);
     for (const ratio of [a / quiet[0], a / b, a / c, b / c]) {
       expect(Math.abs(ratio - 1)).toBeGreaterThan(1e-3);
     }

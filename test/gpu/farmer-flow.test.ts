@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Init, type Module } from '@farmer/nn';
 import { tensor, type Tensor } from '@farmer/tensor';
 import { dimensions, Farmer, Flow, FlowBlock, JetBlock, type InvertibleMap } from 'farmer';
+import { mismatch } from '@farmer/tensor/conformance';
 import { describeOnDevices } from '../support/devices.ts';
 import { normals, randomizeParameters, read, tinyConfig } from '../support/farmer.ts';
 import { logAbsDeterminant, numericJacobian } from '../support/linear-algebra.ts';
@@ -28,12 +29,16 @@ class WholeModel implements InvertibleMap {
   }
 }
 
+const blocks: Record<string, () => FlowBlock | JetBlock> = {
+  'a block in raster order': block('forward'),
+  'a reversed block': block('backward'),
+  'an even Jet block': () => jetBlock(0),
+  'an odd Jet block': () => jetBlock(1),
+};
+
 const maps: Record<string, () => { map: InvertibleMap; module: Module }> = {
-  'a block in raster order': () => same(block('forward')()),
-  'a reversed block': () => same(block('backward')()),
+  ...Object.fromEntries(Object.entries(blocks).map(([name, make]) => [name, () => same(make())])),
   'a flow of three blocks': () => same(new Flow(new Init(2), tinyConfig)),
-  'an even Jet block': () => same(jetBlock(0)),
-  'an odd Jet block': () => same(jetBlock(1)),
   'a Jet flow of three blocks': () => same(new Flow(new Init(2), jetConfig)),
   'pixels to latents': () => {
     const map = new WholeModel();
@@ -43,6 +48,14 @@ const maps: Record<string, () => { map: InvertibleMap; module: Module }> = {
 
 function same<T extends Module & InvertibleMap>(module: T) {
   return { map: module, module };
+}
+
+/** ∂z/∂x of one image. */
+function jacobianOf(map: InvertibleMap, x: Float32Array): Promise<Float64Array> {
+  return numericJacobian(
+    (points, count) => read(() => map.forward(tensor(points, [count, tokens, channels])).z),
+    x,
+  );
 }
 
 function reshapeTo(x: Tensor, shape: readonly number[]): Tensor {
@@ -76,15 +89,34 @@ describeOnDevices('invertible maps', () => {
     test(`${name}: log-det = log|det| of the brute-force Jacobian`, async () => {
       const map = prepare();
       const x = normals(6, n);
-      const jacobian = await numericJacobian(
-        (points, count) => read(() => map.forward(tensor(points, [count, tokens, channels])).z),
-        x,
-      );
+      const jacobian = await jacobianOf(map, x);
       const [logDet] = await read(() => map.forward(tensor(x, [1, tokens, channels])).logDet);
       expect(Math.abs(logDet!)).toBeGreaterThan(0.1);
       expect(Math.abs(logDet! - logAbsDeterminant(jacobian, n))).toBeLessThan(0.01);
     });
   }
+
+  test.each(Object.entries(blocks))(
+    "%s: a token's log-det is that of its own block of the Jacobian",
+    async (_, make) => {
+      const map = make();
+      randomizeParameters(map, 7);
+      const [x, d] = [normals(6, tokens * channels), channels];
+      const jacobian = await jacobianOf(map, x);
+      const found = await read(() => map.forwardTokens(tensor(x, [1, tokens, d])).logDet);
+      const expected = Array.from({ length: tokens }, (_, token) => {
+        const rows = Array.from({ length: d }, (_, row) => {
+          const start = (token * d + row) * tokens * d + token * d;
+          return [...jacobian.subarray(start, start + d)];
+        });
+        return logAbsDeterminant(Float64Array.from(rows.flat()), d);
+      });
+      expect(mismatch(found, expected, { absolute: 5e-3 })).toBeUndefined();
+      // Tokens differ enough for their order to show.
+      expect(Math.max(...expected) - Math.min(...expected)).toBeGreaterThan(0.1);
+      expect(mismatch(found, expected.toReversed(), { absolute: 5e-2 })).toBeDefined();
+    },
+  );
 
   for (const direction of ['forward', 'backward'] as const) {
     test(`a ${direction} block is exactly causal`, async () => {

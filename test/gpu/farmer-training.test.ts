@@ -1,8 +1,18 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { setDefaultDevice, WebGpuDevice, type Device, type Tensor } from '@farmer/tensor';
+import {
+  persist,
+  setDefaultDevice,
+  sum,
+  WebGpuDevice,
+  zeros,
+  type Device,
+  type Tensor,
+} from '@farmer/tensor';
+import { mismatch } from '@farmer/tensor/conformance';
 import type { StateDict } from '@farmer/nn';
 import { openDevice } from '@farmer/tensor/node';
 import {
+  CapturedTraining,
   evaluate,
   Farmer,
   fitHistogram,
@@ -134,6 +144,31 @@ describe('training', () => {
     expect(learningRate).toBeCloseTo(config.training.peakLearningRate / config.training.warmup, 9);
     const moved = Array.from(await bias.data(), (x, i) => Math.abs(x - before[i]!) / learningRate);
     for (const share of moved) expect(share).toBeCloseTo(1, 2);
+  });
+
+  test('a step moves a weight by its rate: up to the peak in the steps of warm-up, then down a cosine', async () => {
+    await use(openDevice({ device: 'cpu' }));
+    const [steps, warmup, final] = [10, 4, 0.1];
+    const weight = persist(zeros([1]));
+    // Its gradient is 1: Adam moves it by the rate.
+    const training = new CapturedTraining(
+      {
+        ...{ steps, warmup, peakLearningRate: 1, finalLearningRate: final },
+        ...{ betas: [0.9, 0.95], weightDecay: 0, clip: 1 },
+      },
+      { parameters: new Map([['weight', weight]]), prepare: () => {}, loss: () => sum(weight) },
+    );
+    const [moves, rates]: [number[], number[]] = [[], []];
+    for (let step = 0; step < steps; step++) {
+      const [before] = await weight.data();
+      training.advance();
+      moves.push(before! - (await weight.data())[0]!);
+      rates.push((await training.readMetrics()).learningRate);
+    }
+    const decay = (done: number) => final + (1 - final) * 0.5 * (1 + Math.cos(Math.PI * done));
+    const expected = [1 / 4, 2 / 4, 3 / 4, 1, ...[0, 1, 2, 3, 4, 5].map((i) => decay(i / 6))];
+    expect(mismatch(rates, expected)).toBeUndefined();
+    expect(mismatch(moves, expected)).toBeUndefined();
   });
 
   test('dropped labels train the null class alone, and labels that are kept their own', async () => {

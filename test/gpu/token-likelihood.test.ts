@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { philoxUniforms, scope, tensor, type Tensor } from '@farmer/tensor';
+import { philoxUniforms, scope, tensor } from '@farmer/tensor';
 import {
   evaluate,
   Farmer,
@@ -60,27 +60,52 @@ describeOnDevices('likelihood by token', () => {
     }
   });
 
-  test('stands at the place of the patch', async () => {
+  test('the log-det of a patch stands at its place', async () => {
     // One block in raster order leaves the first token as it is: of all tokens its log-det alone is 0.
     const model = randomModel({ flow: { ...tinyConfig.flow, blocks: 1 } });
     const x = tensor(normals(2, 24), [1, 4, 6, 1]);
-    const labels = tensor([0], [1], 'i32');
-    const read = async (images: Tensor) => {
-      const parts = scope(() => tokenLogLikelihood(model, images, labels));
-      return { logDet: [...(await parts.logDet.data())], z: [...(await parts.informative.data())] };
-    };
-    const before = await read(x);
-    expect(before.logDet.map((value) => value === 0)).toEqual([
-      true,
-      ...Array<boolean>(5).fill(false),
-    ]);
-    // The AR model reads from the last patch on: its density knows no other patch's latent.
-    const moved = Float32Array.from(await x.data());
-    moved[0]! += 1;
-    const after = await read(tensor(moved, [1, 4, 6, 1]));
-    expect(model.readingDirection).toBe('backward');
-    expect(after.z[0]).not.toBe(before.z[0]);
+    const parts = scope(() => tokenLogLikelihood(model, x, tensor([0], [1], 'i32')));
+    const isZero = Array.from(await parts.logDet.data(), (value) => value === 0);
+    expect(isZero).toEqual([true, false, false, false, false, false]);
   });
+
+  test.each([true, false])(
+    'the prior of a patch stands at its place, and knows those read before it; final permutation: %s',
+    async (finalPermutation) => {
+      // A flow starts as the identity: latents are pixels, the fourth of a patch redundant.
+      const model = new Farmer({ ...tinyConfig, patchTransform: 'none', finalPermutation }, 1);
+      randomizeParameters(model.requireAr(), 21);
+      const [rows, columns] = [2, 3];
+      const patches = Array.from({ length: rows * columns }, (_, i) => i);
+      const pixels = normals(2, 24);
+      const score = async (images: Float32Array) => {
+        const labels = tensor([0], [1], 'i32');
+        const x = tensor(images, [1, 4, 6, 1]);
+        const parts = scope(() => tokenLogLikelihood(model, x, labels));
+        return [await parts.informative.data(), await parts.redundant!.data()] as const;
+      };
+      const [informative, redundant] = await score(pixels);
+      /** Which patches get another density when a pixel of one moves. */
+      const changes = async (patch: number, pixel: readonly [number, number]) => {
+        const [row, column] = [Math.floor(patch / columns), patch % columns];
+        const moved = pixels.slice();
+        moved[(2 * row + pixel[0]) * 6 + 2 * column + pixel[1]]! += 1;
+        const [i, r] = await score(moved);
+        const changed = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+          patches.filter((at) => a[at] !== b[at]);
+        return { informative: changed(i, informative), redundant: changed(r, redundant) };
+      };
+      const isForward = !finalPermutation;
+      for (const patch of patches) {
+        const [first, last] = [await changes(patch, [0, 0]), await changes(patch, [1, 1])];
+        const onwards = patches.filter((at) => (isForward ? at >= patch : at <= patch));
+        expect(first.informative).toEqual(onwards);
+        // The shared mixture depends on every informative channel.
+        expect(first.redundant).toEqual(patches);
+        expect(last).toEqual({ informative: [], redundant: [patch] });
+      }
+    },
+  );
 
   test.each([1, 3] as const)(
     'of %i channels and padded, in bits: the mean over tokens is the image’s, over its own pixels',
@@ -111,7 +136,8 @@ describeOnDevices('likelihood by token', () => {
   );
 
   test('every image counts, those of a short last batch too', async () => {
-    const data = oddImages(1, 600);
+    const count = 2601;
+    const data = oddImages(1, count);
     const model = randomModel({ image: { height: 3, width: 5, channels: 1 }, pixels: 'cdf' });
     const histogram = fitHistogram(data);
     const totals: number[] = [];
@@ -119,13 +145,13 @@ describeOnDevices('likelihood by token', () => {
       expect(index).toBe(totals.length);
       totals.push(score.total);
     }
-    expect(totals).toHaveLength(600);
-    const mean = totals.reduce((a, b) => a + b, 0) / 600;
-    const variance = totals.reduce((a, b) => a + (b - mean) ** 2, 0) / 599;
+    expect(totals).toHaveLength(count);
+    const mean = totals.reduce((a, b) => a + b, 0) / count;
+    const variance = totals.reduce((a, b) => a + (b - mean) ** 2, 0) / (count - 1);
     const found = await evaluate(model, histogram, data);
-    expect(found.images).toBe(600);
+    expect(found.images).toBe(count);
     expect(found.bitsPerDim).toBeCloseTo(mean, 6);
-    expect(found.standardError).toBeCloseTo(Math.sqrt(variance / 600), 6);
+    expect(found.standardError).toBeCloseTo(Math.sqrt(variance / count), 6);
     const parts = Object.values(found.parts).reduce((a, b) => a + b);
     expect(parts).toBeCloseTo(mean, 6);
   });
