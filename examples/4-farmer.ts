@@ -2,7 +2,7 @@
  * 4. FARMER: train a model on images of your own, measure its bits per dimension, and draw new images.
  *    npx tsx examples/4-farmer.ts
  */
-import { philoxUniforms, RandomStream, scope, tensor } from '@farmer/tensor';
+import { philoxUniforms, RandomStream, scope } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import {
   evaluate,
@@ -69,7 +69,7 @@ console.log(
 );
 
 // Two new images of either class: values of the pixel map, which takes them back to bytes.
-const labels = tensor([0, 0, 1, 1], [4], 'i32');
+const labels = trainer.model.labels([0, 0, 1, 1]);
 const values = scope(() => sampleImages(trainer.model, labels, new RandomStream(3)));
 const pixels = pixelMap(config.model, histogram, 0).inverse(await values.data());
 for (let row = 0; row < size; row++) {

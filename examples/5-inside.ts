@@ -38,7 +38,7 @@ console.log('\nthe same with Zᴿ = 0:\n');
 show(half);
 
 console.log('\nnew ones of the same classes, with guidance:\n');
-const classes = tensor(Int32Array.from(labels), [count], 'i32');
+const classes = model.labels(labels);
 const guidance = guidancePresets['farmer-1.1b'];
 show(await bytes(() => sampleImages(model, classes, new RandomStream(4), { guidance })));
 device.destroy();

@@ -173,6 +173,17 @@ describeOnDevices('the model', () => {
     }
   });
 
+  test('labels that the model does not know are named', async () => {
+    const model = randomModel();
+    expect([...(await model.labels([0, 2, model.nullClass]).data())]).toEqual([0, 2, 3]);
+    for (const label of [4, -1, 0.5, NaN]) {
+      expect(() => model.labels([0, label])).toThrow(RangeError);
+      expect(() => model.labels([0, label])).toThrow(
+        `label ${label} is none of the 3 classes, 0 … 2, nor 3 for no class`,
+      );
+    }
+  });
+
   test('images, labels and latents of other shapes are named, with what would fit', () => {
     const model = randomModel();
     const ones = (shape: readonly number[], dtype: 'f32' | 'i32' = 'f32') =>
@@ -185,7 +196,7 @@ describeOnDevices('the model', () => {
       expect(score(ones(shape), labels)).toThrow('expected [B, 4, 6, 1]: channels last');
     }
     for (const wrong of [ones([2]), ones([1], 'i32'), ones([2, 1], 'i32')]) {
-      expect(score(images, wrong)).toThrow('expected i32 [2], a class for each image: tensor(');
+      expect(score(images, wrong)).toThrow('expected i32 [2], a class for each image');
     }
     const random = new RandomStream(1);
     expect(() => sampleLatents(model, ones([2]), random)).toThrow('labels are f32 [2]');

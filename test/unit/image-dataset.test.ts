@@ -39,6 +39,8 @@ describe('imageDataset', () => {
     expect([...images]).toEqual([8, 9, 0, 1, 8, 9]);
     expect([...labels]).toEqual([1, 0, 1]);
     expect(() => imagesAt(numbered(5), [5])).toThrow(/has 5 images, none at 5/);
+    const fewer = { ...numbered(5), classes: 2 };
+    expect(() => imagesAt(fewer, [0, 2])).toThrow(/image 2 has label 2, but there are 2 classes/);
   });
 });
 

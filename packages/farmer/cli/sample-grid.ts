@@ -1,4 +1,4 @@
-import { RandomStream, tensor, type Tensor } from '@farmer/tensor';
+import { RandomStream, type Tensor } from '@farmer/tensor';
 import { pixelMap } from '../src/dequantize.ts';
 import type { PixelHistogram } from '../src/histogram.ts';
 import type { Farmer } from '../src/model.ts';
@@ -60,7 +60,7 @@ function drawBatch(
   options: SamplingOptions,
   student: StudentFlow | undefined,
 ): Tensor {
-  const classes = tensor(labels, [labels.length], 'i32');
+  const classes = model.labels(labels);
   const images = sampleImages(model, classes, random, options, student);
   classes.dispose();
   return images;

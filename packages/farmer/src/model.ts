@@ -5,6 +5,7 @@ import { parseModelConfig, type ModelConfig } from './config.ts';
 import { joinChannels, splitChannels, type SplitTokens } from './dimension-split.ts';
 import { dimensions, type Dimensions } from './dimensions.ts';
 import { Flow } from './flow.ts';
+import { labelTensor } from './labels.ts';
 import { PatchTransform } from './patch-transform.ts';
 import { patchify, unpatchify } from './patchify.ts';
 import { arDirection, permuteTokens, type Direction } from './permutation.ts';
@@ -54,6 +55,16 @@ export class Farmer extends Module {
   /** The label that stands for "no class". */
   get nullClass(): number {
     return this.config.classes;
+  }
+
+  /**
+   * The labels of a batch, for sampling and likelihoods.
+   * @param classes of each image, 0 … classes − 1, or `nullClass`
+   * @returns i32 [B]
+   * @throws RangeError naming a class that the model does not know
+   */
+  labels(classes: ArrayLike<number>): Tensor {
+    return labelTensor(classes, this.config.classes);
   }
 
   /** @throws Error for a model that has no AR Transformer */

@@ -62,7 +62,10 @@ export function formatImageShape({ height, width, channels }: ImageShape): strin
   return `${height} × ${width} × ${channels}`;
 }
 
-/** The images and labels at `indices`, in that order; repeats are allowed. */
+/**
+ * The images and labels at `indices`, in that order; repeats are allowed.
+ * @throws RangeError for an index that there is not, or a label that has no class
+ */
 export function imagesAt(
   dataset: ImageDataset,
   indices: ArrayLike<number>,
@@ -79,6 +82,11 @@ export function imagesAt(
     if (label === undefined) {
       throw new RangeError(
         `dataset "${dataset.name}" has ${dataset.count} images, none at ${index}`,
+      );
+    }
+    if (label >= dataset.classes) {
+      throw new RangeError(
+        `dataset "${dataset.name}": image ${index} has label ${label}, but there are ${dataset.classes} classes`,
       );
     }
     images.set(dataset.images.subarray(index * size, (index + 1) * size), i * size);
