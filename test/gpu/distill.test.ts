@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RandomStream, scope, tensor, type Tensor } from '@farmer/tensor';
+import { RandomStream, scope, tensor, zeros, type Tensor } from '@farmer/tensor';
 import {
   compareReverse,
   distillationConfig,
@@ -203,5 +203,19 @@ describeOnDevices('distillation', () => {
     expect(path).toHaveLength(student.blocks.length);
     const whole = await values(() => student.inverse(tensor(z, [2, 6, 4])));
     expect(Float32Array.from(await path[0]!.data())).toEqual(whole);
+  });
+
+  test('the student names latents of other shapes, with what would fit', () => {
+    const teacher = trainedTeacher();
+    const student = new StudentFlow(teacher.flow, tinyConfig);
+    for (const shape of [
+      [1, 5, 4],
+      [1, 6, 5],
+      [6, 4],
+    ]) {
+      const expected = `StudentFlow: tokens are [${shape.join(', ')}], expected [B, 6, 4]`;
+      expect(() => student.inverse(zeros(shape))).toThrow(expected);
+      expect(() => student.inversePath(zeros(shape))).toThrow(expected);
+    }
   });
 });

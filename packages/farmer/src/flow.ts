@@ -39,7 +39,7 @@ export class Flow extends Module implements TokenwiseMap {
   }
 
   #through(x: Tensor, step: (block: TokenwiseMap, latent: Tensor) => Mapped): Mapped {
-    this.#check(x);
+    checkTokens('Flow', x, this.#shape);
     return scope(() =>
       this.blocks.reduce<Mapped | undefined>((sofar, block) => {
         const { z, logDet } = step(block, sofar?.z ?? x);
@@ -53,14 +53,19 @@ export class Flow extends Module implements TokenwiseMap {
    * @throws ShapeError for other shapes
    */
   inverse(z: Tensor): Tensor {
-    this.#check(z);
+    checkTokens('Flow', z, this.#shape);
     return scope(() => this.blocks.reduceRight((latent, block) => block.inverse(latent), z));
   }
+}
 
-  #check(tokens: Tensor): void {
-    if (tokens.rank === 3 && sameShape(tokens.shape.slice(1), this.#shape)) return;
-    throw new ShapeError(
-      `Flow: tokens are ${formatShape(tokens.shape)}, expected [B, ${this.#shape.join(', ')}]`,
-    );
-  }
+/**
+ * @param flow names what takes the tokens in errors
+ * @param expected of an image: [N, d]
+ * @throws ShapeError unless they are [B, N, d]
+ */
+export function checkTokens(flow: string, tokens: Tensor, expected: readonly number[]): void {
+  if (tokens.rank === 3 && sameShape(tokens.shape.slice(1), expected)) return;
+  throw new ShapeError(
+    `${flow}: tokens are ${formatShape(tokens.shape)}, expected [B, ${expected.join(', ')}]`,
+  );
 }

@@ -4,7 +4,7 @@ import { AffinePredictor, invertAffine } from './affine-predictor.ts';
 import type { ModelConfig } from './config.ts';
 import { dimensions } from './dimensions.ts';
 import { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
-import type { Flow } from './flow.ts';
+import { checkTokens, type Flow } from './flow.ts';
 import { flowDirection, permuteTokens } from './permutation.ts';
 
 /**
@@ -54,6 +54,8 @@ export class StudentBlock extends AffinePredictor {
 export class StudentFlow extends Module {
   readonly attention: StudentAttention;
   readonly blocks: readonly StudentBlock[];
+  /** Of an image: [N, d]. */
+  readonly #shape: readonly [number, number];
 
   /**
    * A student with a copy of the teacher's weights.
@@ -69,6 +71,7 @@ export class StudentFlow extends Module {
     const { tokens, channels } = dimensions(config);
     const init = new Init(0);
     this.attention = attention;
+    this.#shape = [tokens, channels];
     this.blocks = teacher.blocks.map(
       (_, t) =>
         new StudentBlock(
@@ -81,13 +84,18 @@ export class StudentFlow extends Module {
     for (const [name, parameter] of this.namedParameters()) assign(parameter, weights.get(name)!);
   }
 
-  /** Z [B, N, d] → X. */
+  /**
+   * Z [B, N, d] → X.
+   * @throws ShapeError for other shapes
+   */
   inverse(z: Tensor): Tensor {
+    checkTokens('StudentFlow', z, this.#shape);
     return scope(() => this.blocks.reduceRight((latent, block) => block.inverse(latent), z));
   }
 
   /** What each block makes of the one after it: Z̃⁰ … Zⁿ⁻¹ from Z̃ⁿ, in the order of the blocks. */
   inversePath(z: Tensor): Tensor[] {
+    checkTokens('StudentFlow', z, this.#shape);
     return scope(() => {
       const path: Tensor[] = [];
       let latent = z;
