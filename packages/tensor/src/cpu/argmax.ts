@@ -50,8 +50,11 @@ function argmaxModule(dtype: DType): ModuleBuilder {
   return module;
 }
 
-/** Whether the element at `a` is larger than the one at `b`. */
+/** Whether the element at `a` is larger than the one at `b`; a NaN is the largest. */
 function exceeds(f: FunctionBuilder, dtype: DType, a: I32, b: I32): I32 {
-  if (dtype === 'f32') return f.f32(a).gt(f.f32(b));
+  if (dtype === 'f32') {
+    const other = f.let(f.f32(b));
+    return f.f32(a).le(other).not().and(other.ne(other).not());
+  }
   return dtype === 'i32' ? f.i32(b).ltSigned(f.i32(a)) : f.i32(a).gt(f.i32(b));
 }

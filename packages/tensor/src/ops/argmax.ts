@@ -2,7 +2,8 @@ import { apply1 } from '../apply.ts';
 import { argmaxMiddleAxis } from '../cpu/argmax.ts';
 import type { DType } from '../dtype.ts';
 import type { Op } from '../op.ts';
-import { ndarray } from '../reference.ts';
+import { ndarray, ndarrayOf, type NdArray } from '../reference.ts';
+import type { SampleRandom } from '../sample.ts';
 import { formatShape, normalizeAxis, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { kernel, linearGrid, memoizeKernel } from '../webgpu/kernel.ts';
@@ -25,7 +26,7 @@ function around(shape: Shape, axis: number): [number, number, number] {
   return [sizeOf(shape.slice(0, axis)), shape[axis]!, sizeOf(shape.slice(axis + 1))];
 }
 
-/** Index of the first largest element along an axis. */
+/** Index of the first largest element along an axis; NaN is larger than all numbers. */
 export const argmaxOp: Op<ArgmaxParams> = {
   name: 'argmax',
   infer([x], { axis, keepDims }) {
@@ -43,7 +44,7 @@ export const argmaxOp: Op<ArgmaxParams> = {
       const start = Math.floor(i / inner) * length * inner + (i % inner);
       let best = 0;
       for (let k = 1; k < length; k++) {
-        if (x!.data[start + k * inner]! > x!.data[start + best * inner]!) best = k;
+        if (exceeds(x!.data[start + k * inner]!, x!.data[start + best * inner]!)) best = k;
       }
       return best;
     });
@@ -77,11 +78,41 @@ export const argmaxOp: Op<ArgmaxParams> = {
       () => [65536 + random.integer(0, 9), 2],
     ])();
     // Few distinct values, so that ties occur
-    const x = random.integers(shape, -9, 9, random.pick(['f32', 'i32']));
+    const x = random.pick([
+      () => random.integers(shape, -9, 9, 'i32'),
+      () => sampleFloats(random, shape),
+    ])();
     const axis = random.integer(0, shape.length - 1);
     return { inputs: [x], params: { axis, keepDims: random.uniform() < 0.5 } };
   },
 };
+
+const exceeds = (a: number, b: number): boolean => a > b || (Number.isNaN(a) && !Number.isNaN(b));
+
+/** Zeros of both signs, and some NaN or none. */
+function sampleFloats(random: SampleRandom, shape: Shape): NdArray {
+  const rate = random.pick([0, 0.03, 0.3]);
+  return ndarrayOf(shape, () =>
+    random.uniform() < rate ? NaN : random.pick([1, -1]) * random.integer(0, 9),
+  );
+}
+
+/** What holds an element, and its key, in a kernel. */
+const word = (dtype: DType) => (dtype === 'u32' ? 'u32' : 'i32');
+
+/**
+ * WGSL of `key`, by which elements are compared: of floats their bits, for what comparisons make of NaN is left to the
+ * adapter. Zeros of either sign have one key, and NaN has the largest.
+ */
+const elementKey = (dtype: DType): string =>
+  dtype === 'f32'
+    ? `
+fn key(bits: i32) -> i32 {
+  let size = bits & 0x7fffffff;
+  return select(select(size, -size, bits < 0), 0x7fffffff, size > 0x7f800000);
+}`
+    : `
+fn key(element: ${word(dtype)}) -> ${word(dtype)} { return element; }`;
 
 // The largest value first, then the smallest index that holds it.
 const rowKernel = memoizeByVariant((variant, dtype: DType) => {
@@ -89,17 +120,17 @@ const rowKernel = memoizeByVariant((variant, dtype: DType) => {
   return kernel({
     name: 'argmax-rows',
     enable: enableSubgroups(variant),
-    bindings: { x: `read ${dtype}`, y: 'write i32' },
+    bindings: { x: `read ${word(dtype)}`, y: 'write i32' },
     uniforms: { rows: 'u32', length: 'u32' },
-    code: `${rowFunctions(variant, ['max'], dtype)}${rowFunctions(variant, ['min'], 'u32')}${rowMain(
+    code: `${elementKey(dtype)}${rowFunctions(variant, ['max'], word(dtype))}${rowFunctions(variant, ['min'], 'u32')}${rowMain(
       variant,
       `if (row >= u.rows) { return; }
   let start = row * u.length;
-  var largest = x[start];
-  for (var i = lane; i < u.length; i += ${step}) { largest = max(largest, x[start + i]); }
+  var largest = key(x[start]);
+  for (var i = lane; i < u.length; i += ${step}) { largest = max(largest, key(x[start + i])); }
   let most = row_max(largest, local);
   var first = u.length;
-  for (var i = lane; i < u.length; i += ${step}) { first = min(first, select(u.length, i, x[start + i] == most)); }
+  for (var i = lane; i < u.length; i += ${step}) { first = min(first, select(u.length, i, key(x[start + i]) == most)); }
   let index = row_min(first, local);
   if (lane == 0u) { y[row] = i32(index); }`,
     )}`,
@@ -109,18 +140,18 @@ const rowKernel = memoizeByVariant((variant, dtype: DType) => {
 const columnKernel = memoizeKernel((dtype: DType) =>
   kernel({
     name: 'argmax-columns',
-    bindings: { x: `read ${dtype}`, y: 'write i32' },
+    bindings: { x: `read ${word(dtype)}`, y: 'write i32' },
     uniforms: { count: 'u32', length: 'u32', inner: 'u32' },
-    code: `
+    code: `${elementKey(dtype)}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
   let i = linear_workgroup(w, n) * 64u + l;
   if (i >= u.count) { return; }
   let start = (i / u.inner) * u.length * u.inner + i % u.inner;
-  var most = x[start];
+  var most = key(x[start]);
   var index = 0u;
   for (var k = 1u; k < u.length; k++) {
-    let value = x[start + k * u.inner];
+    let value = key(x[start + k * u.inner]);
     if (value > most) { most = value; index = k; }
   }
   y[i] = i32(index);
@@ -129,7 +160,8 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
 );
 
 /**
- * Index (i32) of the largest element along one axis, the last by default; the first one among equals.
+ * Index (i32) of the largest element along one axis, the last by default; the first one among equals. NaN
+ * counts as the largest, as in NumPy and PyTorch.
  * @throws ShapeError for an axis outside the tensor, or an empty one
  */
 export function argmax(

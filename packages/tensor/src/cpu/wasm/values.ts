@@ -76,6 +76,7 @@ export class F32 extends Value {
   ne = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5c]);
   lt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5d]);
   gt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5e]);
+  le = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5f]);
   sqrt = (): F32 => new F32([this.code, 0x91]);
   splat = (): F32x4 => new F32x4([this.code, simd(0x13)]);
 }
