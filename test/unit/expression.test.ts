@@ -21,6 +21,8 @@ describe('derivatives of formulas', () => {
     ['squareplus(x)', 1e10, 1],
     ['gelu(x)', -1000, 0],
     ['geluTanh(x)', 1000, 1],
+    ['relu(x)', 0, 0],
+    ['relu(x)', 1e-30, 1],
   ])('%s at %d is finite and right', (formula, x, expected) => {
     expect(derivative(formula, x)).toBeCloseTo(expected, 12);
   });

@@ -1,6 +1,7 @@
 /**
  * The functions that every device implements. `derivatives` are the partial derivatives with respect to
- * each argument, as expressions in the argument names x, y, z; '0' where the function is flat.
+ * each argument, as expressions in the argument names x, y, z; '0' where the function is flat. At a kink they are one of
+ * the subgradients: 0 for abs, and of the equal arguments of min and max the first's.
  */
 interface PrimitiveRule {
   readonly args: readonly string[];
@@ -56,7 +57,8 @@ export const definitions: Readonly<Record<string, { args: readonly string[]; bod
   rsqrt: { args: ['x'], body: '1 / sqrt(x)' },
   square: { args: ['x'], body: 'x * x' },
   silu: { args: ['x'], body: 'x * sigmoid(x)' },
-  relu: { args: ['x'], body: 'max(x, 0)' },
+  // In this order: of equals, the first has the derivative, so that relu'(0) = 0 as elsewhere.
+  relu: { args: ['x'], body: 'max(0, x)' },
   // Hendrycks & Gimpel 2016, exact and with the tanh approximation
   gelu: { args: ['x'], body: '0.5 * x * (1 + erf(x * 0.7071067811865476))' },
   geluTanh: {
