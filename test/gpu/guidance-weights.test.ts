@@ -36,7 +36,8 @@ describeOnDevices(
       );
       const pool = fc.array(fc.tuple(log, log), { maxLength: 6 });
       const property = fc.asyncProperty(
-        ...([pool, pool] as const),
+        pool,
+        pool,
         fc.double({ min: 0.25, max: 4, noNaN: true }).map(Math.fround),
         async (fromC, fromU, w) => {
           const logs = [...fromC, ...fromU];
