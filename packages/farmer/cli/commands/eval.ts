@@ -1,5 +1,4 @@
 import { Option, type Command } from 'commander';
-import { checkDataset } from '../../src/config.ts';
 import { evaluate } from '../../src/evaluate.ts';
 import type { Split } from '../data/load-dataset.ts';
 import { withDevice } from '../device.ts';
@@ -47,7 +46,6 @@ async function runEval(options: EvalOptions): Promise<void> {
     const { histogram } = checkpoint;
     const { data, config } = checkpoint.run;
     const whole = await loadSplitFor(checkpoint, options.data, split);
-    checkDataset(config.model, whole);
     const dataset = limit === undefined ? whole : drawImages(whole, limit, '--limit');
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${data}`);
     notePadding(output, config.model);
