@@ -9,7 +9,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors, encodeSafetensors } from '@farmer/nn';
 import { readCheckpoint } from '../../packages/farmer/cli/checkpoint.ts';
 import { withFolderLock } from '../../packages/farmer/cli/folder-lock.ts';
-import { runCli, runCliWell, startCli, type CliResult } from '../support/cli.ts';
+import {
+  ended,
+  runCli,
+  runCliWell,
+  startCli,
+  startInTerminal,
+  type CliResult,
+} from '../support/cli.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -146,7 +153,6 @@ describe('training', () => {
     ['SIGKILL', null],
     ['SIGINT', 130],
     ['SIGTERM', 143],
-    ['SIGHUP', 129],
   ] as const)('goes on after %s where it was saved', async (signal, code) => {
     const args = ['train', ...cpu, ...small, '--run', run(signal)];
     const training = startCli([...args, '--checkpoint-steps', '1']);
@@ -167,6 +173,29 @@ describe('training', () => {
       'config.json',
       'metrics.jsonl',
     ]);
+  });
+
+  it('ends with its terminal, and has saved', async () => {
+    const args = ['train', ...cpu, ...small, '--run', run('terminal'), '--checkpoint-steps', '1'];
+    const pidFile = join(folder, 'pid');
+    const terminal = startInTerminal(args, pidFile);
+    while (!existsSync(checkpoint('terminal')) && terminal.exitCode === null) await delay(2);
+    terminal.kill('SIGKILL');
+    await ended(Number(await readFile(pidFile, 'utf8')));
+    const { step } = await readCheckpoint(checkpoint('terminal'));
+    expect(step).toBeLessThan(STEPS);
+    await runCliWell(...args);
+    expect(await isSame('whole', 'terminal')).toBe(true);
+  });
+
+  it('outlives its terminal where no stream is one, as under nohup', async () => {
+    const args = ['train', ...cpu, ...small, '--run', run('nohup'), '--checkpoint-steps', '1'];
+    const training = startCli(args);
+    while (!existsSync(checkpoint('nohup')) && training.process.exitCode === null) await delay(2);
+    training.process.kill('SIGHUP');
+    const { code, stderr } = await training.result;
+    expect(code, stderr).toBe(0);
+    expect(await isSame('whole', 'nohup')).toBe(true);
   });
 
   it('draws what a run that was killed after its checkpoint did not draw', async () => {

@@ -1,4 +1,5 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -10,12 +11,13 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+const main = ['--import', 'tsx', 'packages/farmer/cli/main.ts'];
+
 /** Starts the command line in one process, which signals reach directly. */
 export function startCli(args: readonly string[]): {
   process: ChildProcessWithoutNullStreams;
   result: Promise<CliResult>;
 } {
-  const main = ['--import', 'tsx', 'packages/farmer/cli/main.ts'];
   const child = spawn(process.execPath, [...main, ...args], { cwd: root });
   let stdout = '';
   let stderr = '';
@@ -26,6 +28,28 @@ export function startCli(args: readonly string[]): {
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
   return { process: child, result };
+}
+
+/**
+ * Starts the command line in a terminal of its own. Killing the returned process closes the terminal.
+ * @param pidFile gets the process id of the command line
+ */
+export function startInTerminal(args: readonly string[], pidFile: string): ChildProcess {
+  const words = [process.execPath, ...main, ...args].map((word) => `'${word}'`);
+  const command = `echo $$ > '${pidFile}'; exec ${words.join(' ')}`;
+  return spawn('script', ['-qec', command, '/dev/null'], { cwd: root });
+}
+
+/** Resolves when a process that is no child of this one has ended. */
+export async function ended(pid: number): Promise<void> {
+  for (;;) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await delay(10);
+  }
 }
 
 export function runCli(...args: string[]): Promise<CliResult> {

@@ -9,6 +9,18 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 type Signal = (typeof SIGNALS)[number];
 
 /**
+ * Makes a program that `nohup` started outlive its terminal: Node undoes at its start that SIGHUP is ignored. What tells
+ * is that no stream of it is a terminal's.
+ */
+export function outliveTerminal(): void {
+  if (!hasTerminal()) process.on('SIGHUP', () => {});
+}
+
+function hasTerminal(): boolean {
+  return [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
+}
+
+/**
  * Notes a signal, or that the output's reader has gone, so that a loop can end in order. A second signal, later, ends the
  * process at once.
  */
@@ -31,7 +43,8 @@ export class Interrupt {
         process.exit(128 + constants.signals[signal]);
       }
     };
-    this.#handlers = SIGNALS.map((name) => [name, handle(name)] as const);
+    const heard = SIGNALS.filter((name) => name !== 'SIGHUP' || hasTerminal());
+    this.#handlers = heard.map((name) => [name, handle(name)] as const);
     for (const [name, handler] of this.#handlers) process.on(name, handler);
     // Ctrl-C ends the reader of `farmer train | tee log` too; what is still to be saved must not suffer from that.
     this.#forgetPipe = onBrokenPipe(() => {

@@ -3,8 +3,10 @@ import { endOnBrokenPipe } from './broken-pipe.ts';
 import { exitAfterFlush } from './exit.ts';
 import { buildProgram } from './program.ts';
 import { describeError } from './errors.ts';
+import { outliveTerminal } from './interrupt.ts';
 
 endOnBrokenPipe();
+outliveTerminal();
 
 try {
   const program = await buildProgram(process.argv[2]);
