@@ -49,6 +49,7 @@ export function addTrainCommand(program: Command): void {
     'farmer train --preset tiny',
     'farmer train --data fashion-mnist --set training.batch=64 --set model.ar.width=96',
     'farmer train --run runs/tiny-mnist-0        # goes on with an interrupted run',
+    'nohup farmer train --preset small &         # outlives the terminal',
   ]).action(async (options: TrainOptions, self: Command) => {
     const isChosen = CHOICES.some((name) => self.getOptionValueSource(name) === 'cli');
     await runTrain(options, isChosen);
