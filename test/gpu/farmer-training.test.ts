@@ -203,7 +203,8 @@ describe('training', () => {
     await use(openDevice({ device: 'cpu' }));
     const { model } = newTrainer();
     const larger = syntheticImages(8, 5, 6);
-    const fewer = { ...dataset, classes: 2, classNames: ['left', 'right'] };
+    const labels = dataset.labels.map((label) => label % 2);
+    const fewer = { ...dataset, labels, classes: 2, classNames: ['left', 'right'] };
     const size = 'model.image is 4 × 6 × 1, but the images of "synthetic" are 5 × 6 × 1';
     expect(() => new Trainer(config, larger, histogram, 1)).toThrow(size);
     expect(() => new Trainer(config, fewer, histogram, 1)).toThrow(
