@@ -39,8 +39,8 @@ const options = program
   .parse()
   .opts<{ preset: string; set: string[]; adapter?: string; batch: number; runs: number }>();
 
-const choice = { adapter: options.adapter };
-const device = await openDevice(options.adapter === undefined ? { device: 'cpu' } : choice);
+const { adapter } = options;
+const device = await openDevice(adapter === undefined ? { device: 'cpu' } : { adapter });
 
 const { model: chosen } = parseConfig(applyOverrides(preset(options.preset), options.set), '--set');
 // 64 × 64 pixels in patches of 4: 256 tokens, as a 256 × 256 image in patches of 16 has.

@@ -196,7 +196,9 @@ describeOnDevices('the model', () => {
       expect(score(ones(shape), labels)).toThrow('expected [B, 4, 6, 1]: channels last');
     }
     for (const wrong of [ones([2]), ones([1], 'i32'), ones([2, 1], 'i32')]) {
-      expect(score(images, wrong)).toThrow('expected i32 [2], a class for each image');
+      expect(score(images, wrong)).toThrow(
+        'expected i32 [2], a class for each image, as model.labels([…]) gives',
+      );
     }
     const random = new RandomStream(1);
     expect(() => sampleLatents(model, ones([2]), random)).toThrow('labels are f32 [2]');
