@@ -186,7 +186,7 @@ function decode(device: Device, { batch, tokens, width, heads }: DecodeWork): Ta
   const token = put(first);
   const position = persist(tensor([0], [1], 'u32'));
   const one = persist(tensor([1], [1], 'u32'));
-  const cache = persist(createKeyValueCache(batch, tokens, width, 1))[0]!;
+  const cache = persist(createKeyValueCache([batch, tokens, width]));
   const graph = device.capture(() =>
     scope(() => {
       const y = module.step(token, cache, position);

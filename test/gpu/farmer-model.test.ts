@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { gradCheck, valueAndGrad } from '@farmer/autograd';
-import { createKeyValueCache } from '@farmer/nn';
 import {
   map,
   mean,
@@ -97,15 +96,13 @@ describeOnDevices('the model', () => {
     const model = randomModel();
     const batch = 3;
     const z = normals(3, batch * tokens * informative);
-    const labels = [0, 2, model.requireAr().nullClass];
+    const labels = [0, 2, model.nullClass];
     const input = tensor(z, [batch, tokens, informative]);
     const classes = tensor(labels, [batch], 'i32');
     const full = scope(() => model.requireAr().forward(input, classes));
     const stepwise = scope(() => {
       const ar = model.requireAr();
-      const { width, blocks } = ar.transformer;
-      const length = ar.conditionRepeat + tokens;
-      const caches = createKeyValueCache(batch, length, width, blocks.length);
+      const caches = ar.transformer.createCaches(batch, ar.conditionRepeat + tokens);
       const position = tensor([0], [1], 'u32');
       let hidden = ar.start(classes, caches, position);
       const heads: Tensor[] = [];
@@ -216,7 +213,7 @@ describeOnDevices('the model', () => {
   test('the gradient of the whole loss passes gradCheck', async () => {
     const model = randomModel();
     const x = tensor(normals(5, 2 * pixels), [2, ...imageShape]);
-    const labels = tensor([1, model.requireAr().nullClass], [2], 'i32');
+    const labels = tensor([1, model.nullClass], [2], 'i32');
     const { worst } = await gradCheck(
       () => negativeLogLikelihood(model.logLikelihood(x, labels), pixels),
       model.parameters(),

@@ -111,7 +111,7 @@ describe.each(testDevices)('memory on %s', (name) => {
     const device = await openTestDevice(name);
     withDefaultDevice(device, () => {
       const x = withMemoryTag('mine', () => empty([1000]));
-      const caches = createKeyValueCache(2, 8, 16, 3);
+      const caches = [0, 1, 2].map(() => createKeyValueCache([2, 8, 16]));
       expect(device.memory().byTag).toMatchObject({ mine: 4096, cache: 6 * 1024 });
       expect(device.memory().byTag.other).toBeUndefined();
       const square = () =>

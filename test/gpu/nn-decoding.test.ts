@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { createKeyValueCache, Init, Transformer } from '@farmer/nn';
+import { Init, Transformer } from '@farmer/nn';
 import { concat, empty, persist, scope, slice, tensor, type Tensor } from '@farmer/tensor';
 import { expectClose, normals } from '../support/arrays.ts';
 import { describeOnDevices } from '../support/devices.ts';
@@ -31,7 +31,7 @@ describeOnDevices('cached decoding', (device) => {
   const decode = (values: Float32Array, rows: number, chunks: readonly number[]) =>
     scope(() => {
       const input = tensor(values, [rows, tokens, width]);
-      const caches = createKeyValueCache(rows, tokens, width, layers);
+      const caches = model.createCaches(rows, tokens);
       let start = 0;
       const outputs = chunks.map((length) => {
         const chunk = slice(input, { axis: 1, start, end: start + length });
@@ -67,7 +67,7 @@ describeOnDevices('cached decoding', (device) => {
   });
 
   test('one captured step decodes all tokens, with only token and position rewritten', async () => {
-    const caches = persist(createKeyValueCache(batch, tokens, width, layers));
+    const caches = persist(model.createCaches(batch, tokens));
     const token = persist(empty([batch, 1, width]));
     const position = persist(tensor([0], [1], 'u32'));
     let output!: Tensor;
@@ -91,7 +91,7 @@ describeOnDevices('cached decoding', (device) => {
   test('needs one cache a block', () => {
     const position = tensor([0], [1], 'u32');
     const token = tensor(x.slice(0, width), [1, 1, width]);
-    expect(() => model.step(token, createKeyValueCache(1, 1, width, 1), position)).toThrow(
+    expect(() => model.step(token, model.createCaches(1, 1).slice(1), position)).toThrow(
       'Transformer.step: 1 caches given, one for each of 2 blocks expected',
     );
   });

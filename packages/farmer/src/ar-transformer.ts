@@ -60,14 +60,9 @@ export class ArTransformer extends Module {
         : undefined;
   }
 
-  /** The label that stands for "no class". */
-  get nullClass(): number {
-    return this.classEmbedding.count - 1;
-  }
-
   /**
    * @param informative Zᴵ [B, N, dᴵ] in reading order
-   * @param labels i32 [B]; `nullClass` for none
+   * @param labels i32 [B]; `Farmer.nullClass` for none
    */
   forward(informative: Tensor, labels: Tensor): Predictions {
     return scope(() => {

@@ -8,7 +8,7 @@ import {
   zeros,
   type Tensor,
 } from '@farmer/tensor';
-import { createKeyValueCache, type Init } from '@farmer/nn';
+import type { Init } from '@farmer/nn';
 import { AffinePredictor, invertAffine, type AffinePredictorOptions } from './affine-predictor.ts';
 import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 import { permuteTokens, permuteTokenValues } from './permutation.ts';
@@ -54,8 +54,7 @@ export class FlowBlock extends AffinePredictor implements TokenwiseMap {
     return scope(() => {
       const written = permuteTokens(z, this.direction);
       const [batch, tokens] = written.shape as [number, number, number];
-      const { blocks, width } = this.transformer;
-      const caches = createKeyValueCache(batch, tokens, width, blocks.length);
+      const caches = this.transformer.createCaches(batch, tokens);
       const position = tensor([0], [1], 'u32');
       const places = permuteTokens(this.position, this.direction);
       const x = zeros(written.shape);

@@ -12,7 +12,6 @@ import {
   type RandomStream,
   type Tensor,
 } from '@farmer/tensor';
-import { createKeyValueCache } from '@farmer/nn';
 import type { SplitTokens } from './dimension-split.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
 import { halves, type GuidedMixtures, type Temperatures } from './guidance-candidates.ts';
@@ -63,16 +62,10 @@ export function sampleLatents(
     const { components, sharedComponents, conditionRepeat } = model.config;
     const { tokens, informative, redundant } = model.dimensions;
     const batch = labels.size;
-    const { width, blocks } = ar.transformer;
     // With guidance, the conditional and the unconditional pass are the halves of one batch of 2B.
     const paired = (x: Tensor, other = x) => (isGuided ? concat([x, other], 0) : x);
     const classes = paired(labels, fill([batch], model.nullClass, 'i32'));
-    const caches = createKeyValueCache(
-      classes.size,
-      conditionRepeat + tokens,
-      width,
-      blocks.length,
-    );
+    const caches = ar.transformer.createCaches(classes.size, conditionRepeat + tokens);
     const position = tensor([0], [1], 'u32');
     const index = tensor([0], [1], 'u32');
     // Each token's own random numbers, whatever a step draws.

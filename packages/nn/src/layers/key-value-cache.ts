@@ -9,21 +9,15 @@ export interface KeyValueCache {
 }
 
 /**
- * Empty caches, one per layer.
- * @param length the most tokens that will be decoded
+ * The empty cache of one layer of attention; see `Transformer.createCaches`.
+ * @param shape [B, T, W], T the most tokens that will be decoded
  */
 export function createKeyValueCache(
-  batch: number,
-  length: number,
-  width: number,
-  layers: number,
+  shape: readonly [number, number, number],
   device?: Device,
-): KeyValueCache[] {
-  const shape = [batch, length, width];
-  return withMemoryTag('cache', () =>
-    Array.from({ length: layers }, () => ({
-      keys: zeros(shape, 'f32', device),
-      values: zeros(shape, 'f32', device),
-    })),
-  );
+): KeyValueCache {
+  return withMemoryTag('cache', () => ({
+    keys: zeros(shape, 'f32', device),
+    values: zeros(shape, 'f32', device),
+  }));
 }

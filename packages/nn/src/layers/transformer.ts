@@ -2,7 +2,7 @@ import { checkpoint } from '@farmer/autograd';
 import type { Tensor } from '@farmer/tensor';
 import type { Init } from '../init.ts';
 import { Module } from '../module.ts';
-import type { KeyValueCache } from './key-value-cache.ts';
+import { createKeyValueCache, type KeyValueCache } from './key-value-cache.ts';
 import { LayerNorm } from './norm.ts';
 import { TransformerBlock, type TransformerBlockOptions } from './transformer-block.ts';
 
@@ -39,9 +39,18 @@ export class Transformer extends Module {
   }
 
   /**
+   * Empty caches for `step`, one for each block.
+   * @param length the most tokens that will be decoded
+   */
+  createCaches(batch: number, length: number): KeyValueCache[] {
+    const { device } = this.parameters()[0]!;
+    return this.blocks.map(() => createKeyValueCache([batch, length, this.width], device));
+  }
+
+  /**
    * `forward` of the next tokens of a causal sequence.
    * @param x [B, t, W], tokens position…position+t−1
-   * @param caches one per block, from `createKeyValueCache`; extended
+   * @param caches from `createCaches`; extended
    * @param position u32 [1]
    */
   step(x: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
