@@ -23,4 +23,9 @@ describe('auroc', () => {
   it('refuses an empty group', () => {
     expect(() => auroc([], [1])).toThrow('no scores');
   });
+
+  it('takes infinite scores, and refuses what has no place in an order', () => {
+    expect(auroc([1, -Infinity], [Infinity, Infinity])).toBe(1);
+    expect(() => auroc([1, 2], [3, NaN])).toThrow('a score is NaN');
+  });
 });
