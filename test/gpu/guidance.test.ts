@@ -215,6 +215,25 @@ describeOnDevices(
       expect(values.filter((value) => value === -1).length).toBeGreaterThan(190);
     });
 
+    test.each([
+      ['redundantPrior', 'independent-gaussian'] as const,
+      ['prior', 'gaussian'] as const,
+    ])('its T_σ narrows channels under N(0, I) too: %s %s', async (key, kind) => {
+      const model = new Farmer({ ...tinyConfig, [key]: kind }, 1);
+      const labels = model.labels([0, 1, 2]);
+      // A plain Gaussian prior knows no classes, so that only w = 0 fits it.
+      const weight = key === 'prior' ? 0 : 2;
+      const redundantOf = async (scale: number) => {
+        const random = new RandomStream(9);
+        const guidance = resampling({ weight, scale });
+        const { redundant } = sampleLatents(model, labels, random, { guidance });
+        random.dispose();
+        return [...(await redundant!.data())];
+      };
+      const [wide, narrow] = [await redundantOf(1), await redundantOf(0.5)];
+      narrow.forEach((value, i) => expect(value).toBeCloseTo(0.5 * wide[i]!, 6));
+    });
+
     test('a whole model samples under guidance', async () => {
       const model = new Farmer(tinyConfig, 1);
       randomizeParameters(model, 3);

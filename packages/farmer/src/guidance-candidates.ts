@@ -17,36 +17,47 @@ export interface Temperatures {
   readonly scale: number;
 }
 
-/** What is drawn: n values of d channels for each of B mixtures, under the condition and without it. */
-export interface GuidedMixtures {
+/** Both temperatures at once: the factors multiply. */
+export function combined(a: Temperatures, b: Temperatures): Temperatures {
+  return { logitScale: a.logitScale * b.logitScale, scale: a.scale * b.scale };
+}
+
+/** What is drawn from each of B mixtures: n values of d channels from K components. */
+export interface MixtureSize {
+  /** n */
+  readonly values: number;
+  /** d */
+  readonly channels: number;
+  /** K */
+  readonly components: number;
+}
+
+/** The mixtures under the condition, p_c, and without it, p_u. */
+export interface GuidedMixtures extends MixtureSize {
   /** [B, K(1 + 2d)] */
   readonly conditional: Tensor;
+  /** [B, K(1 + 2d)] */
   readonly unconditional: Tensor;
-  readonly values: number;
-  readonly channels: number;
-  readonly components: number;
   /** Whether these are redundant tokens, which take larger pools. */
   readonly redundant: boolean;
 }
 
-/** `count` draws for each value: [B, n·count, d]. */
+/**
+ * `count` draws for each value.
+ * @param head [B, K(1 + 2d)]
+ * @returns [B, n·count, d]
+ */
 export function propose(
-  { values, channels, components }: GuidedMixtures,
+  { values, channels, components }: MixtureSize,
   head: Tensor,
   count: number,
   temperatures: Temperatures,
   random: RandomSource,
 ): Tensor {
   const [batch, n] = [head.shape[0]!, values * count];
-  return sampleGaussianMixture(
-    head,
-    random.uniform([batch, n]),
-    random.normal([batch, n, channels]),
-    {
-      components,
-      ...temperatures,
-    },
-  );
+  const uniforms = random.uniform([batch, n]);
+  const normals = random.normal([batch, n, channels]);
+  return sampleGaussianMixture(head, uniforms, normals, { components, ...temperatures });
 }
 
 /** Pools [B, n·s_k, d] side by side, value by value: [B, n·Σs_k, d]. */

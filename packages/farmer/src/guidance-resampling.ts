@@ -1,5 +1,6 @@
 import { iota, map, scope, type RandomSource, type Tensor } from '@farmer/tensor';
 import {
+  combined,
   densities,
   joinPools,
   logRatio,
@@ -13,7 +14,7 @@ import {
  * Resampling-based classifier-free guidance (section 3.4, algorithm 1), towards
  * log p'(z) = log p_u(z) + (w + 1)(log p_c(z) − log p_u(z)).
  */
-export interface ResamplingGuidance {
+export interface ResamplingGuidance extends Temperatures {
   readonly kind: 'resampling';
   /** w; 0 draws from the conditional mixture itself. */
   readonly weight: number;
@@ -74,15 +75,9 @@ export function drawByResampling(
   return scope(() => {
     const { conditional, unconditional } = mixtures;
     const [fromC, fromU] = poolSizes(guidance, mixtures.redundant);
-    const { logitScale, scale } = temperatures;
-    const proposing = {
-      logitScale: guidance.logitScale * logitScale,
-      scale: guidance.scale * scale,
-    };
-    const weighing = {
-      logitScale: guidance.weighingLogitScale * logitScale,
-      scale: guidance.weighingScale * scale,
-    };
+    const { weighingLogitScale: logitScale, weighingScale: scale } = guidance;
+    const proposing = combined(guidance, temperatures); // T_π, T_σ
+    const weighing = combined({ logitScale, scale }, temperatures); // T_{π,v}, T_{σ,v}
 
     // 1. Propose s_c candidates from p_c and s_u from p_u: [B, n·s, d].
     const pools = [

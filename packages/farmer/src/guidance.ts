@@ -1,5 +1,10 @@
 import { concat, scope, type RandomSource, type Tensor } from '@farmer/tensor';
-import { propose, type GuidedMixtures, type Temperatures } from './guidance-candidates.ts';
+import {
+  combined,
+  propose,
+  type GuidedMixtures,
+  type Temperatures,
+} from './guidance-candidates.ts';
 import { drawNaively, type NaiveGuidance } from './guidance-naive.ts';
 import { drawByResampling, poolSizes, type ResamplingGuidance } from './guidance-resampling.ts';
 
@@ -23,8 +28,8 @@ export function drawGuided(
   return scope(() => {
     const { conditional, values, components, channels } = mixtures;
     if (guidance.weight === 0) {
-      const own = ownTemperatures(guidance, temperatures);
-      return propose(mixtures, conditional, 1, own, random);
+      // p' = p_c: one draw needs no weighing.
+      return propose(mixtures, conditional, 1, proposing(guidance, temperatures), random);
     }
     const perValue =
       conditional.shape[0]! *
@@ -44,10 +49,9 @@ export function drawGuided(
   });
 }
 
-/** With w = 0 the conditional mixture itself is drawn from, at the temperatures of proposals. */
-function ownTemperatures(guidance: Guidance, { logitScale, scale }: Temperatures): Temperatures {
-  if (guidance.kind === 'naive') return { logitScale, scale };
-  return { logitScale: logitScale * guidance.logitScale, scale: scale * guidance.scale };
+/** The temperatures of what is proposed: those given, times those that the guidance brings. */
+export function proposing(guidance: Guidance, temperatures: Temperatures): Temperatures {
+  return guidance.kind === 'naive' ? temperatures : combined(guidance, temperatures);
 }
 
 function candidateCount(guidance: Guidance, redundant: boolean): number {

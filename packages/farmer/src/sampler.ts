@@ -5,7 +5,6 @@ import {
   fill,
   RandomSource,
   reshape,
-  sampleGaussianMixture,
   scope,
   tensor,
   zeros,
@@ -14,8 +13,8 @@ import {
 } from '@farmer/tensor';
 import type { SplitTokens } from './dimension-split.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
-import { halves, type GuidedMixtures, type Temperatures } from './guidance-candidates.ts';
-import { checkGuidance, drawGuided, type Guidance } from './guidance.ts';
+import { halves, propose, type GuidedMixtures, type Temperatures } from './guidance-candidates.ts';
+import { checkGuidance, drawGuided, proposing, type Guidance } from './guidance.ts';
 import type { InvertibleMap } from './invertible-map.ts';
 import { checkLabels } from './labels.ts';
 import type { Farmer } from './model.ts';
@@ -37,9 +36,10 @@ const NO_AR_MODEL =
   'this model has no AR Transformer, its prior is N(0, I): there is no class to guide by and no redundant mixture to scale';
 
 /**
- * Draws Z by ancestral sampling (section 3.4): the informative tokens one after another, then all redundant tokens
- * from the mixture that they share. In reading order. The first token's commands are captured, and replayed for the others.
+ * Draws Z by ancestral sampling: the informative tokens one after another, then all redundant tokens from the mixture
+ * that they share.
  * @param labels i32 [B]
+ * @returns Zᴵ [B, N, dᴵ] and Zᴿ [B, N, dᴿ] in reading order
  * @throws ShapeError for other labels, RangeError for guidance with a setting out of range
  * @throws Error for guidance, or a scale of redundant channels, of a model with a plain Gaussian prior
  */
@@ -53,9 +53,11 @@ export function sampleLatents(
   checkLabels(labels);
   if (guidance) checkGuidance(guidance);
   const isGuided = guidance !== undefined && guidance.weight > 0;
+  // Where p_c = p_u, guidance weighs nothing, and of it only the temperatures of proposals are left.
+  const normalScale = guidance ? proposing(guidance, { logitScale, scale }).scale : scale;
   if (model.prior instanceof GaussianPrior) {
     if (isGuided || redundantScale !== 1) throw new Error(NO_AR_MODEL);
-    return model.prior.sample(labels.size, random, scale);
+    return model.prior.sample(labels.size, random, normalScale);
   }
   return scope(() => {
     const ar = model.requireAr();
@@ -66,36 +68,38 @@ export function sampleLatents(
     const paired = (x: Tensor, other = x) => (isGuided ? concat([x, other], 0) : x);
     const classes = paired(labels, fill([batch], model.nullClass, 'i32'));
     const caches = ar.transformer.createCaches(classes.size, conditionRepeat + tokens);
-    const position = tensor([0], [1], 'u32');
-    const index = tensor([0], [1], 'u32');
+    const position = tensor([0], [1], 'u32'); // in the sequence of the AR model, M + i
+    const index = tensor([0], [1], 'u32'); // i, of the token to draw
     // Each token's own random numbers, whatever a step draws.
-    const states = random.split(tokens);
+    const states = random.split(tokens); // [N, 4]
     const zInformative = zeros([batch, tokens, informative]);
-    const hidden = ar.start(classes, caches, position);
-    const step = () => {
-      const token = drawValues(
-        ar.predictToken(hidden),
-        { values: 1, channels: informative, components, redundant: false },
-        { guidance, temperatures: { logitScale, scale } },
-        new RandomSource(reshape(rowAt(states, index, 0), [4])),
-      );
-      cacheWrite(zInformative, token, index);
-      assign(hidden, ar.next(paired(token), caches, position));
-      advance(index);
-    };
-    repeatStep(tokens, step, options);
+    const hidden = ar.start(classes, caches, position); // [B, 1, W], or [2B, 1, W]
+    repeatStep(
+      tokens,
+      () => {
+        const token = drawValues(
+          ar.predictToken(hidden),
+          { values: 1, channels: informative, components, redundant: false },
+          { guidance, temperatures: { logitScale, scale } },
+          new RandomSource(reshape(rowAt(states, index, 0), [4])),
+        ); // [B, 1, dᴵ]
+        cacheWrite(zInformative, token, index);
+        assign(hidden, ar.next(paired(token), caches, position));
+        advance(index);
+      },
+      options,
+    );
     if (redundant === 0) return { informative: zInformative, redundant: undefined };
 
-    const temperatures = { logitScale, scale: scale * redundantScale };
-    const shared = ar.predictShared(hidden);
+    const shared = ar.predictShared(hidden); // [B, K_R(1 + 2dᴿ)], or [2B, …]
     const zRedundant = shared
       ? drawValues(
           shared,
           { values: tokens, channels: redundant, components: sharedComponents, redundant: true },
-          { guidance, temperatures },
+          { guidance, temperatures: { logitScale, scale: scale * redundantScale } },
           random,
         )
-      : random.normal([batch, tokens, redundant], 0, temperatures.scale);
+      : random.normal([batch, tokens, redundant], 0, normalScale * redundantScale);
     return { informative: zInformative, redundant: zRedundant };
   });
 }
@@ -110,19 +114,10 @@ function drawValues(
   { guidance, temperatures }: { guidance: Guidance | undefined; temperatures: Temperatures },
   random: RandomSource,
 ): Tensor {
-  if (guidance) {
-    const mixtures =
-      guidance.weight > 0 ? halves(heads) : { conditional: heads, unconditional: heads };
-    return drawGuided({ ...mixtures, ...size }, guidance, random, temperatures);
-  }
-  const { values, channels, components } = size;
-  const batch = heads.shape[0]!;
-  return sampleGaussianMixture(
-    heads,
-    random.uniform([batch, values]),
-    random.normal([batch, values, channels]),
-    { components, ...temperatures },
-  );
+  if (!guidance) return propose(size, heads, 1, temperatures, random);
+  const mixtures =
+    guidance.weight > 0 ? halves(heads) : { conditional: heads, unconditional: heads };
+  return drawGuided({ ...mixtures, ...size }, guidance, random, temperatures);
 }
 
 /**
