@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { ShapeInit } from '@farmer/nn';
 import { ShapeDevice, withDefaultDevice } from '@farmer/tensor';
-import { ConfigError, couplingOrder, Farmer, parseConfig, preset, presets } from 'farmer';
+import {
+  ConfigError,
+  couplingOrder,
+  distillationConfig,
+  Farmer,
+  parseConfig,
+  parseDistillationConfig,
+  preset,
+  presets,
+} from 'farmer';
 
 /** The tiny preset with other values of the model. */
 function withModel(changes: object) {
@@ -57,6 +66,23 @@ describe('configurations', () => {
       expect(build).toThrow(`new Farmer: `);
       expect(build).toThrow(message);
     });
+  });
+});
+
+describe('configurations of a distillation', () => {
+  const config = distillationConfig(preset('tiny').training);
+
+  it('are valid as made from a training, and name the key that is not', () => {
+    expect(parseDistillationConfig(config, 'file')).toEqual(config);
+    for (const [changes, message] of [
+      [{ latentnoise: 0.1 }, 'file: unknown key "latentnoise"; did you mean "latentNoise"?'],
+      [{ latentNoise: -1 }, 'file: latentNoise is -1'],
+      [{ warmup: config.steps }, `warmup ${config.steps} is not less than steps ${config.steps}`],
+    ] as const) {
+      const parse = () => parseDistillationConfig({ ...config, ...changes }, 'file');
+      expect(parse).toThrow(ConfigError);
+      expect(parse).toThrow(message);
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ConfigError, configSchema, type TrainingConfig } from './config.ts';
+import { configSchema, type TrainingConfig } from './config.ts';
+import { ConfigError, parseSchema } from './parse-schema.ts';
 
 const distillationSchema = configSchema.shape.training
   .omit({ labelDropout: true, noise: true, recompute: true })
@@ -33,16 +34,12 @@ export function distillationConfig(
 /**
  * Checks a distillation's configuration.
  * @param source names it in errors
- * @throws ConfigError naming the first offending key
+ * @throws ConfigError naming the first offending key, with the nearest known one
  */
 export function parseDistillationConfig(value: unknown, source: string): DistillationConfig {
-  const result = distillationSchema.safeParse(value);
-  if (!result.success) {
-    const { path, message } = result.error.issues[0]!;
-    throw new ConfigError(`${source}: ${[...path, message].join(': ')}`);
-  }
-  const { warmup, steps } = result.data;
+  const config = parseSchema(distillationSchema, value, source);
+  const { warmup, steps } = config;
   if (warmup >= steps)
     throw new ConfigError(`${source}: warmup ${warmup} is not less than steps ${steps}`);
-  return result.data;
+  return config;
 }
