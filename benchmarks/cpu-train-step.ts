@@ -6,7 +6,7 @@
  *     npx tsx benchmarks/cpu-train-step.ts [preset] [threads] [steps] [batch]     (default: small 1 10)
  */
 import { CpuDevice, setDefaultDevice, type Graph, type Op, type Tensor } from '@farmer/tensor';
-import { fitHistogram, imageDataset, preset, Trainer, trainingCost } from 'farmer';
+import { Farmer, fitHistogram, imageDataset, preset, Trainer, trainingCost } from 'farmer';
 import { enableRelaxedSimd, spawnNodeWorker } from '../packages/tensor/node/workers.ts';
 import type { MapParams } from '../packages/tensor/src/ops/map.ts';
 
@@ -101,7 +101,8 @@ function report(title: string, shares: ReadonlyMap<string, Share>, rows: number)
 /** Times `steps` steps of a fresh trainer, after two that build kernels. */
 async function timeSteps(device: CpuDevice, beforeTiming: () => void): Promise<StepTime[]> {
   setDefaultDevice(device);
-  const trainer = new Trainer(config, dataset, histogram, 1);
+  const model = new Farmer(config.model, 1);
+  const trainer = new Trainer(model, config.training, dataset, { histogram, seed: 1 });
   for (let i = 0; i < 2; i++) trainer.advance();
   beforeTiming();
   const times: StepTime[] = [];

@@ -6,6 +6,7 @@ import { philoxUniforms, RandomStream, scope } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import {
   evaluate,
+  Farmer,
   fitHistogram,
   histogramBitsPerDim,
   imageDataset,
@@ -51,7 +52,8 @@ const config = parseConfig(
   'the example', // named in errors
 );
 
-const trainer = new Trainer(config, train, histogram, 0);
+const farmer = new Farmer(config.model, 0); // initial weights from seed 0
+const trainer = new Trainer(farmer, config.training, train, { histogram, seed: 0 });
 while (trainer.step < config.training.steps) {
   trainer.advance();
   if (trainer.step % 100 > 0) continue;
@@ -61,7 +63,7 @@ while (trainer.step < config.training.steps) {
 
 // Exact likelihoods of images that it was not trained on, between a histogram's and the best there can be: the bits of
 // each pixel's noise, and of the bar's place.
-const { bitsPerDim } = await evaluate(trainer.model, histogram, test);
+const { bitsPerDim } = await evaluate(farmer, histogram, test);
 const independent = histogramBitsPerDim(histogram, test);
 const entropy = Math.log2(noiseLevels) + Math.log2(size - 1) / (size * size);
 console.log(
@@ -69,8 +71,8 @@ console.log(
 );
 
 // Two new images of either class: values of the pixel map, which takes them back to bytes.
-const labels = trainer.model.labels([0, 0, 1, 1]);
-const values = scope(() => sampleImages(trainer.model, labels, new RandomStream(3)));
+const labels = farmer.labels([0, 0, 1, 1]);
+const values = scope(() => sampleImages(farmer, labels, new RandomStream(3)));
 const pixels = pixelMap(config.model, histogram, 0).inverse(await values.data());
 for (let row = 0; row < size; row++) {
   const line = [0, 1, 2, 3].map((image) => {

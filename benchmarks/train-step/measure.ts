@@ -1,6 +1,6 @@
 import { philoxUniforms } from '@farmer/tensor';
 import type { Graph, WebGpuDevice } from '@farmer/tensor';
-import { fitHistogram, imageDataset, Trainer, type FarmerConfig } from 'farmer';
+import { Farmer, fitHistogram, imageDataset, Trainer, type FarmerConfig } from 'farmer';
 import type { Part } from './families.ts';
 
 /** One training step. */
@@ -56,7 +56,9 @@ function warmTrainer(
   config: FarmerConfig,
 ): { trainer: Trainer; graph: Graph } {
   const dataset = noiseImages(config);
-  const trainer = new Trainer(config, dataset, fitHistogram(dataset), 1);
+  const histogram = fitHistogram(dataset);
+  const model = new Farmer(config.model, 1);
+  const trainer = new Trainer(model, config.training, dataset, { histogram, seed: 1 });
   const capture = device.capture.bind(device);
   let graph: Graph | undefined;
   device.capture = (body) => {

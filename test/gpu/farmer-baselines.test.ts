@@ -200,7 +200,9 @@ describeOnDevices('baselines', (device) => {
       images: data,
       labels: Uint8Array.from({ length: 8 }, (_, i) => i),
     });
-    const trainer = new Trainer(config, dataset, fitHistogram(dataset), 1);
+    const histogram = fitHistogram(dataset);
+    const model = new Farmer(config.model, 1);
+    const trainer = new Trainer(model, config.training, dataset, { histogram, seed: 1 });
     trainer.advance();
     const first = await trainer.readMetrics();
     for (let i = 0; i < 3; i++) trainer.advance();

@@ -19,6 +19,7 @@ import {
   preset,
   Trainer,
   type FarmerConfig,
+  type ImageDataset,
   type TrainingConfig,
   type TrainingMetrics,
 } from 'farmer';
@@ -33,7 +34,11 @@ const config: FarmerConfig = {
   training: { ...preset('tiny').training, steps: 60, batch: 16, warmup: 5 },
 };
 
-const newTrainer = (seed = 1) => new Trainer(config, dataset, histogram, seed);
+const newTrainer = ({
+  seed = 1,
+  training = config.training,
+  model = new Farmer(config.model, seed),
+} = {}) => new Trainer(model, training, dataset, { histogram, seed });
 
 /** The loss of each step. */
 async function losses(trainer: Trainer, steps: number): Promise<number[]> {
@@ -77,9 +82,9 @@ describe('training', () => {
   for (const name of testDevices) {
     test(`on ${name} a seed repeats to the bit, and another one differs`, async () => {
       await use(openTestDevice(name));
-      const first = await losses(newTrainer(1), 8);
-      expect(await losses(newTrainer(1), 8)).toEqual(first);
-      expect(await losses(newTrainer(2), 8)).not.toEqual(first);
+      const first = await losses(newTrainer({ seed: 1 }), 8);
+      expect(await losses(newTrainer({ seed: 1 }), 8)).toEqual(first);
+      expect(await losses(newTrainer({ seed: 2 }), 8)).not.toEqual(first);
     });
 
     test(`on ${name} a steady step makes nothing new, and takes one submit`, async () => {
@@ -176,7 +181,7 @@ describe('training', () => {
     const { classes, ar } = config.model;
     for (const labelDropout of [0, 1]) {
       const training = { ...config.training, weightDecay: 0, labelDropout };
-      const trainer = new Trainer({ ...config, training }, dataset, histogram, 1);
+      const trainer = newTrainer({ training });
       const { weight } = trainer.model.requireAr().classEmbedding;
       const before = await weight.data();
       trainer.advance();
@@ -194,22 +199,20 @@ describe('training', () => {
   test('a configuration that cannot be trained by is named', async () => {
     await use(openDevice({ device: 'cpu' }));
     const training = { ...config.training, labelDropout: 1.5 };
-    expect(() => new Trainer({ ...config, training }, dataset, histogram, 1)).toThrow(
-      'new Trainer: training.labelDropout is 1.5',
-    );
+    expect(() => newTrainer({ training })).toThrow('new Trainer: training.labelDropout is 1.5');
   });
 
   test('images and classes of another model are named', async () => {
     await use(openDevice({ device: 'cpu' }));
-    const { model } = newTrainer();
+    const model = new Farmer(config.model, 1);
+    const trainOn = (images: ImageDataset) =>
+      new Trainer(model, config.training, images, { histogram, seed: 1 });
     const larger = syntheticImages(8, 5, 6);
     const labels = dataset.labels.map((label) => label % 2);
     const fewer = { ...dataset, labels, classes: 2, classNames: ['left', 'right'] };
     const size = 'model.image is 4 × 6 × 1, but the images of "synthetic" are 5 × 6 × 1';
-    expect(() => new Trainer(config, larger, histogram, 1)).toThrow(size);
-    expect(() => new Trainer(config, fewer, histogram, 1)).toThrow(
-      'model.classes is 3, but "synthetic" has 2 classes',
-    );
+    expect(() => trainOn(larger)).toThrow(size);
+    expect(() => trainOn(fewer)).toThrow('model.classes is 3, but "synthetic" has 2 classes');
     await expect(evaluate(model, histogram, larger)).rejects.toThrow(size);
     await expect(evaluate(model, histogram, fewer)).rejects.toThrow('model.classes is 3');
     const { images } = await evaluate(model, histogram, fewer, { unconditional: true });
@@ -222,7 +225,7 @@ describe('training', () => {
     const moves = async (name: string, changes: Partial<TrainingConfig>) => {
       const schedule = { steps: 2, warmup: 0, peakLearningRate: 1e-3, finalLearningRate: 0.5 };
       const training = { ...config.training, ...schedule, weightDecay: 0, ...changes };
-      const trainer = new Trainer({ ...config, training }, dataset, histogram, 1);
+      const trainer = newTrainer({ training });
       const parameter = trainer.model.namedParameters().get(name)!;
       const values = [await parameter.data()];
       for (let step = 0; step < 2; step++) {
@@ -258,7 +261,7 @@ describe('training', () => {
       let labels: Tensor | undefined;
       model.logLikelihood = (images, given) => score(images, (labels = given));
       const training = { ...config.training, labelDropout };
-      const trainer = new Trainer({ ...config, training }, dataset, histogram, 1, model);
+      const trainer = newTrainer({ training, model });
       const steps: number[][] = [];
       for (let step = 0; step < 30; step++) {
         trainer.advance();
@@ -279,7 +282,7 @@ describe('training', () => {
   test('bits are per dimension of the images as they are, though the loss counts their padding', async () => {
     await use(openDevice({ device: 'cpu' }));
     const model = { ...config.model, pixels: 'uniform' as const, patch: 4 };
-    const trainer = new Trainer({ ...config, model }, dataset, histogram, 1);
+    const trainer = newTrainer({ model: new Farmer(model, 1) });
     trainer.advance();
     const { loss, bitsPerDim } = await trainer.readMetrics();
     const [padded, own] = [4 * 8, 4 * 6];

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { WebGpuDevice } from '@farmer/tensor';
-import { fitHistogram, preset, Trainer } from 'farmer';
+import { Farmer, fitHistogram, preset, Trainer } from 'farmer';
 import { describeOnDevices } from '../support/devices.ts';
 import { tinyConfig } from '../support/farmer.ts';
 import { syntheticImages } from '../support/synthetic-images.ts';
@@ -9,7 +9,9 @@ describeOnDevices('training FARMER', (device) => {
   test('memory stays flat over 1,000 steps of one submit each', async () => {
     const dataset = syntheticImages(200, 4, 6);
     const training = { ...preset('tiny').training, steps: 1001, batch: 16 };
-    const trainer = new Trainer({ model: tinyConfig, training }, dataset, fitHistogram(dataset), 1);
+    const histogram = fitHistogram(dataset);
+    const model = new Farmer(tinyConfig, 1);
+    const trainer = new Trainer(model, training, dataset, { histogram, seed: 1 });
     trainer.advance();
     await trainer.readMetrics();
     const memory = device().memory();

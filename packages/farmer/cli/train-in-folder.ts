@@ -3,6 +3,7 @@ import type { Device } from '@farmer/tensor';
 import { trainingCost } from '../src/budget.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
+import { Farmer } from '../src/model.ts';
 import { Trainer } from '../src/trainer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { removeUnfinishedWrites } from './files/atomic-write.ts';
@@ -42,10 +43,12 @@ export function trainInFolder(
 async function train(session: TrainingSession) {
   const { folder, run, dataset, device, output, options } = session;
   const histogram = fitHistogram(dataset);
-  const trainer = new Trainer(run.config, dataset, histogram, run.seed);
-  output.line(`parameters  ${trainer.model.parameterCount()}`);
+  const { seed, config } = run;
+  const model = new Farmer(config.model, seed);
+  const trainer = new Trainer(model, config.training, dataset, { histogram, seed });
+  output.line(`parameters  ${model.parameterCount()}`);
   await restore(session, trainer);
-  const { steps, batch } = run.config.training;
+  const { steps, batch } = config.training;
   const sampleSteps = options.sampleSteps ?? Math.ceil(steps / 10);
   const isSampled = (step: number) =>
     sampleSteps > 0 && step > 0 && (step % sampleSteps === 0 || step === steps);
@@ -66,7 +69,7 @@ async function train(session: TrainingSession) {
   const memory = reportMemory(session);
   report(session, trainer.step, { loss, bitsPerDim, imagesPerSecond, memory });
   trainer.dispose();
-  trainer.model.dispose();
+  model.dispose();
   return { isInterrupted };
 }
 

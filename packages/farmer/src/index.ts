@@ -79,7 +79,7 @@ export { IdxError, readIdx, type IdxArray } from './data/idx.ts';
 export { augment, type Augmentation } from './augment.ts';
 
 // Training and likelihoods.
-export { Trainer, type TrainingMetrics } from './trainer.ts';
+export { Trainer, type TrainerOptions, type TrainingMetrics } from './trainer.ts';
 export {
   CapturedTraining,
   type OptimisationConfig,

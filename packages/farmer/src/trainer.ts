@@ -1,27 +1,33 @@
 import { empty, persist, philoxUniforms, type Tensor } from '@farmer/tensor';
 import { CapturedTraining, type StepMetrics } from './captured-training.ts';
-import { parseConfig, type FarmerConfig, type TrainingConfig } from './config.ts';
+import { parseTrainingConfig, type ModelConfig, type TrainingConfig } from './config.ts';
 import type { ImageDataset } from './data/image-dataset.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
 import type { PixelHistogram } from './histogram.ts';
 import { ImageBatches } from './image-batches.ts';
 import { bitsPerDim, negativeLogLikelihood } from './likelihood.ts';
-import { Farmer } from './model.ts';
+import type { Farmer } from './model.ts';
 
 /** Means over the steps since the last reading; the loss is eq. 14, in nats per dimension of what the flow sees. */
 export interface TrainingMetrics extends StepMetrics {
   readonly bitsPerDim: number;
 }
 
-// A stream of host noise, beside those of the image batches.
+export interface TrainerOptions {
+  /** Of the training images, from `fitHistogram`. */
+  readonly histogram: PixelHistogram;
+  /** Of the order of images, their noise, and which labels are dropped. */
+  readonly seed: number;
+}
+
+/** A call of Philox, beside that of the image batches (image-batches.ts). */
 const labelNoise = 1;
 
 /**
- * Trains flow and AR model together (section 3). A step depends on the seed, its number, and the state alone, so that
+ * Trains flow and AR model together by maximum likelihood (eq. 13, 14). A step depends on the seed, its number, and the state alone, so that
  * a resumed run equals an uninterrupted one.
  */
 export class Trainer extends CapturedTraining {
-  readonly config: FarmerConfig;
   readonly model: Farmer;
   readonly #batches: ImageBatches;
   readonly #labels: Tensor;
@@ -29,31 +35,31 @@ export class Trainer extends CapturedTraining {
   readonly #pixelLogDets: number[];
 
   /**
-   * @param histogram of the training images, from `fitHistogram`
-   * @param model what to train, on the default device; by default a new model of the seed
-   * @throws ConfigError naming the key of `config` that does not fit; for a dataset of other images or classes
+   * @param model on the default device; its weights are trained in place
+   * @throws ConfigError naming the key of `training` that is out of range; for a dataset of other images or classes than
+   *   the model's
    */
   constructor(
-    config: FarmerConfig,
+    model: Farmer,
+    training: TrainingConfig,
     dataset: ImageDataset,
-    histogram: PixelHistogram,
-    seed: number,
-    model = new Farmer(config.model, seed),
+    { histogram, seed }: TrainerOptions,
   ) {
-    const { batch, labelDropout, recompute } = parseConfig(config, 'new Trainer').training;
+    const checked = parseTrainingConfig(training, 'new Trainer');
+    const { batch, labelDropout, recompute } = checked;
     const batches = new ImageBatches(dataset, {
-      ...{ batch, seed, model: config.model },
-      pixelMapAt: pixelMapSchedule(config, histogram),
+      ...{ batch, seed, model: model.config },
+      pixelMapAt: pixelMapSchedule(model.config, checked, histogram),
     });
     const labels = persist(empty([batch], 'i32'));
     const pixelLogDets: number[] = [];
     model.recompute = recompute;
-    super(config.training, {
+    super(checked, {
       parameters: model.namedParameters(),
       prepare: (step) => {
         const { labels: classes, logDet } = batches.write(step);
         const dropped = philoxUniforms(seed, step, labelNoise, batch);
-        // Classifier-free training (section 3.1).
+        // Classifier-free training: the null class in place of some labels (docs/method/6-sampling.md).
         labels.write(
           Int32Array.from(classes, (c, i) => (dropped[i]! < labelDropout ? model.nullClass : c)),
         );
@@ -62,7 +68,6 @@ export class Trainer extends CapturedTraining {
       loss: () =>
         negativeLogLikelihood(model.logLikelihood(batches.images, labels), model.dimensions.values),
     });
-    this.config = config;
     this.model = model;
     this.#batches = batches;
     this.#labels = labels;
@@ -86,20 +91,24 @@ export class Trainer extends CapturedTraining {
   }
 }
 
-/** σ of Gaussian noise falls from start to end by a cosine (section 3.1). */
-export function noiseAt({ noise, steps }: Pick<TrainingConfig, 'noise' | 'steps'>, step: number) {
+/** σ of the Gaussian noise on pixels, on the scale of [-1, 1]: it falls from start to end by a cosine. */
+export function noiseAt(
+  { noise, steps }: Pick<TrainingConfig, 'noise' | 'steps'>,
+  step: number,
+): number {
   const [start, end] = noise;
   return end + (start - end) * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
 }
 
-/** Only Gaussian noise changes over training. */
+/** The pixel map of each step: only Gaussian noise changes over training. */
 function pixelMapSchedule(
-  config: FarmerConfig,
+  model: ModelConfig,
+  training: TrainingConfig,
   histogram: PixelHistogram,
 ): (step: number) => PixelMap {
-  if (config.model.pixels !== 'gaussian') {
-    const fixed = pixelMap(config.model, histogram, 0);
+  if (model.pixels !== 'gaussian') {
+    const fixed = pixelMap(model, histogram, 0);
     return () => fixed;
   }
-  return (step) => pixelMap(config.model, histogram, noiseAt(config.training, step));
+  return (step) => pixelMap(model, histogram, noiseAt(training, step));
 }

@@ -5,7 +5,7 @@ import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import type { FarmerConfig } from '../../src/config.ts';
 import { evaluate } from '../../src/evaluate.ts';
 import { fitHistogram, type PixelHistogram } from '../../src/histogram.ts';
-import type { Farmer } from '../../src/model.ts';
+import { Farmer } from '../../src/model.ts';
 import { preset } from '../../src/presets.ts';
 import { Trainer } from '../../src/trainer.ts';
 import { writeCheckpoint } from '../checkpoint.ts';
@@ -100,11 +100,18 @@ class Clock {
   }
 }
 
+/** A trainer of a new model. */
+function createTrainer({ training, histogram, options }: Demo, config: FarmerConfig): Trainer {
+  const { seed } = options;
+  const model = new Farmer(config.model, seed);
+  return new Trainer(model, config.training, training, { histogram, seed });
+}
+
 /** The steps that fit the budget. The measured trainer is thrown away, so that a run depends on seed and steps alone. */
 async function chooseSteps(demo: Demo): Promise<number> {
-  const { training, histogram, device, clock, output, options } = demo;
+  const { device, clock, output, options } = demo;
   output.line('measuring how fast this device trains …');
-  const trainer = new Trainer(preset('demo'), training, histogram, options.seed);
+  const trainer = createTrainer(demo, preset('demo'));
   const { secondsPerStep, firstStepAt } = await measureStep(
     trainer,
     device,
@@ -120,9 +127,9 @@ async function chooseSteps(demo: Demo): Promise<number> {
 }
 
 async function train(demo: Demo, config: FarmerConfig): Promise<Farmer> {
-  const { training, histogram, device, output, options } = demo;
+  const { device, output } = demo;
   const { steps, batch } = config.training;
-  const trainer = new Trainer(config, training, histogram, options.seed);
+  const trainer = createTrainer(demo, config);
   output.line(`parameters  ${trainer.model.parameterCount()}`);
   const progress = new Progress(output, { steps, batch });
   await runTraining({
