@@ -12,7 +12,7 @@
  */
 import { program } from 'commander';
 import { Bench } from 'tinybench';
-import { RandomStream, scope, tensor, type Device, type Tensor } from '@farmer/tensor';
+import { RandomStream, scope, type Device, type Tensor } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import {
   Farmer,
@@ -62,14 +62,14 @@ exitAfterFlush();
 
 async function compare(batch: number): Promise<void> {
   const random = new RandomStream(3);
-  const labels = tensor(new Int32Array(batch), [batch], 'i32');
+  const labels = model.labels(new Int32Array(batch));
   const z = random.normal([batch, tokens, channels]);
   const cases: Record<string, () => Tensor> = {
     'reverse, teacher': () => model.flow.inverse(z),
     'reverse, student': () => student.inverse(z),
     'AR model alone': () => scope(() => model.join(sampleLatents(model, labels, random))),
     'sampling, teacher': () => sampleImages(model, labels, random),
-    'sampling, student': () => sampleImages(model, labels, random, {}, student),
+    'sampling, student': () => sampleImages(model, labels, random, { flow: student }),
   };
   const seconds = await medians(device, cases);
   console.log(`\n${batch} ${batch === 1 ? 'image' : 'images'} at once, median of ${options.runs}:`);

@@ -7,7 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { valueAndGrad } from '@farmer/autograd';
 import { encodeSafetensors, type Float32Input } from '@farmer/nn';
-import { RandomStream, scope, tensor, type Tensor } from '@farmer/tensor';
+import { RandomStream, scope, type Tensor } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import { dimensions, Farmer, negativeLogLikelihood, preset } from 'farmer';
 import { randomizeParameters } from '../../test/support/farmer.ts';
@@ -23,7 +23,7 @@ const model = new Farmer(config, 1);
 randomizeParameters(model, 2, 0.02);
 const images = new RandomStream(3).normal([batch, height, width, channels]);
 const classes = Int32Array.from({ length: batch }, (_, i) => i % (config.classes + 1));
-const labels = tensor(classes, [batch], 'i32');
+const labels = model.labels(classes);
 
 const tensors: Record<string, Float32Input> = {};
 async function keep(key: string, value: Tensor): Promise<void> {

@@ -117,7 +117,7 @@ describeOnDevices('likelihood by token', () => {
       const noise = philoxUniforms(0, 0, 0, data.count * model.dimensions.values);
       const labels = [...data.labels];
       const map = scoringMap(model.config, histogram);
-      const scores = await scoreTokens(model, map, data.images, noise, labels);
+      const scores = await scoreTokens(model, map, { pixels: data.images, noise, labels });
       const { tokens, imageValues } = model.dimensions;
       for await (const { index, score } of scoreImages(model, histogram, data)) {
         for (const part of ['total', 'informative', 'redundant', 'logDet', 'pixels'] as const) {
@@ -156,6 +156,15 @@ describeOnDevices('likelihood by token', () => {
     expect(parts).toBeCloseTo(mean, 6);
   });
 
+  test('a class that the model does not know is named', async () => {
+    const data = oddImages(1);
+    const model = randomModel({ image: { height: 3, width: 5, channels: 1 }, pixels: 'uniform' });
+    const noise = new Float32Array(model.dimensions.values);
+    const one = { pixels: data.images.subarray(0, 15), noise, labels: [model.nullClass + 1] };
+    const map = scoringMap(model.config, fitHistogram(data));
+    await expect(scoreTokens(model, map, one)).rejects.toThrow('is none of the 3 classes');
+  });
+
   test('noise is new for each batch and each draw, and draws are averaged', async () => {
     const one = oddImages(1);
     const [images, labels] = [one.images.subarray(0, 15), [0, 0]];
@@ -164,7 +173,7 @@ describeOnDevices('likelihood by token', () => {
     const histogram = fitHistogram(one);
     const totals: number[] = [];
     for (const draw of [0, 1]) {
-      for await (const { score } of scoreImages(model, histogram, twice, { batch: 1 }, draw)) {
+      for await (const { score } of scoreImages(model, histogram, twice, { batch: 1, draw })) {
         totals.push(score.total);
       }
     }

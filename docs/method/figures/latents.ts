@@ -1,12 +1,5 @@
 /** mixture.png: the density of one latent. split.png, dial.png: what informative and redundant channels hold. */
-import {
-  RandomStream,
-  reshape,
-  sampleGaussianMixture,
-  scope,
-  tensor,
-  type Tensor,
-} from '@farmer/tensor';
+import { RandomStream, sampleGaussianMixture, scope, type Tensor } from '@farmer/tensor';
 import { sampleLatents, type SplitTokens } from 'farmer';
 import { lineChart, type Curve } from '../../../packages/farmer/cli/files/chart.ts';
 import { imagePanel, panelFigure, type Panel } from '../../../packages/farmer/cli/files/panels.ts';
@@ -30,9 +23,7 @@ async function drawMixture(scene: Scene): Promise<void> {
   const parts = scope(() => model.split(model.flow.forward(x).z));
   const latents = await parts.informative.data();
   const heads = async (label: number) =>
-    read(
-      () => model.requireAr().forward(parts.informative, tensor([label], [1], 'i32')).informative,
-    );
+    read(() => model.requireAr().forward(parts.informative, model.labels([label])).informative);
   const classes = [
     { name: 'class 7 (its own)', heads: await heads(7) },
     { name: 'class 9', heads: await heads(9) },
@@ -80,7 +71,7 @@ async function drawSplit(scene: Scene): Promise<void> {
   const { model } = scene;
   const { images, labels, x } = testImages(scene, DIGITS);
   const parts = scope(() => model.split(model.flow.forward(x).z));
-  const classes = tensor(labels, [labels.length], 'i32');
+  const classes = model.labels(labels);
   const random = new RandomStream(4);
   const panels: Panel[] = [column('the image', images)];
   for (const step of [0, 1, 2]) {
@@ -103,7 +94,7 @@ async function drawDial(scene: Scene): Promise<void> {
   const { model } = scene;
   const { images, labels, x } = testImages(scene, DIGITS);
   const parts = scope(() => model.split(model.flow.forward(x).z));
-  const classes = tensor(labels, [labels.length], 'i32');
+  const classes = model.labels(labels);
   const random = new RandomStream(4);
   const panels: Panel[] = [column('the image', images)];
   for (const scale of [0, 0.4, 0.8, 1, 1.2, 2, 4]) {
@@ -127,7 +118,7 @@ function drawRedundant(
   const batch = labels.size;
   const shared = model.requireAr().forward(informative, labels).shared!;
   return sampleGaussianMixture(
-    reshape(shared, [batch, -1]),
+    shared,
     random.uniform([batch, tokens]),
     random.normal([batch, tokens, redundant]),
     { components: model.config.sharedComponents, logitScale: 1, scale },

@@ -35,9 +35,9 @@ async function drawLogDets(scene: Scene): Promise<void> {
 
 async function drawTokens(scene: Scene): Promise<void> {
   const { model, pixels } = scene;
-  const { images, labels, noise } = testImages(scene, [18]);
-  const scores = await scoreTokens(model, pixels, images, noise, [...labels]);
-  await writeFigure('tokens', tokenMaps(model, images, scores));
+  const { images: bytes, labels, noise } = testImages(scene, [18]);
+  const scores = await scoreTokens(model, pixels, { pixels: bytes, noise, labels });
+  await writeFigure('tokens', tokenMaps(model, bytes, scores));
 }
 
 /** y(v) over all levels, for a pixel of the border and one of the middle, and the raw map for comparison. */

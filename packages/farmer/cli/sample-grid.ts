@@ -61,7 +61,7 @@ function drawBatch(
   student: StudentFlow | undefined,
 ): Tensor {
   const classes = model.labels(labels);
-  const images = sampleImages(model, classes, random, options, student);
+  const images = sampleImages(model, classes, random, { ...options, flow: student });
   classes.dispose();
   return images;
 }

@@ -50,7 +50,7 @@ export async function scoreFile(
   };
   for (let draw = 0; draw < draws; draw++) {
     const noise = philoxUniforms(seed, 0, draw, values);
-    const scores = await scoreTokens(model, map, image, noise, [label]);
+    const scores = await scoreTokens(model, map, { pixels: image, noise, labels: [label] });
     for (const [part, sums] of Object.entries(mean) as [keyof TokenScores, number[]][]) {
       scores[part].forEach((bits, i) => (sums[i]! += bits / draws));
     }

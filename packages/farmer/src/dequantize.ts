@@ -24,7 +24,7 @@ export interface PixelMap {
   inverse(values: ArrayLike<number>): Uint8Array;
 }
 
-/** x = (k + u)/128 − 1, for images of `size` values (method, section 7). */
+/** x = (k + u)/128 − 1, for images of `size` values (docs/method/3-pixels.md). */
 export function uniformPixels(size: number): PixelMap {
   return rawPixels(size, 0, 1);
 }

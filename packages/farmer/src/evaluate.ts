@@ -1,12 +1,12 @@
 import { philoxUniforms, scope, tensor } from '@farmer/tensor';
+import { checkDataset, checkImages, type ModelConfig } from './config.ts';
 import { sequentialBatches } from './data/batches.ts';
 import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
-import { checkDataset, checkImages, type ModelConfig } from './config.ts';
 import { pixelMap, type PixelMap } from './dequantize.ts';
 import { paddedSize } from './dimensions.ts';
+import type { PixelHistogram } from './histogram.ts';
 import { bitsPerDim } from './likelihood.ts';
 import type { Farmer } from './model.ts';
-import type { PixelHistogram } from './histogram.ts';
 
 /** Bits per dimension of one image, and its parts in the same unit; the parts add up to the total. */
 export interface ImageScore {
@@ -30,21 +30,24 @@ export interface Evaluation {
   readonly parts: Omit<ImageScore, 'total'>;
 }
 
-export interface EvaluationOptions {
+export interface ScoringOptions {
   /** Images at once; default 250. Another batch draws other noise. */
   readonly batch?: number;
-  /** Draws of the noise for each image; default 1. */
-  readonly draws?: number;
   /** Of the noise; default 0. */
   readonly seed?: number;
   /** Score under the null class instead of each image's own. */
   readonly unconditional?: boolean;
+}
+
+export interface EvaluationOptions extends ScoringOptions {
+  /** Draws of the noise for each image; default 1. */
+  readonly draws?: number;
   readonly onProgress?: (imagesDone: number) => void;
 }
 
 /**
- * Exact bits per dimension under uniform dequantisation (method, section 7), whatever noise the model was trained
- * with: an upper bound for the discrete images, which for padded ones counts the padding too (padded-pixels.ts).
+ * Exact bits per dimension under uniform dequantisation (docs/method/3-pixels.md), whatever noise the
+ * model was trained with: an upper bound for the discrete images, which for padded ones counts the padding too (padded-pixels.ts).
  * @param histogram of the training images, whatever the dataset
  * @throws ConfigError for a dataset that does not fit the model; see `scoreImages`
  */
@@ -58,7 +61,10 @@ export async function evaluate(
   const sums = new Float64Array(dataset.count);
   const parts = { informative: 0, redundant: 0, logDet: 0, pixels: 0 };
   for (let draw = 0; draw < draws; draw++) {
-    for await (const { index, score } of scoreImages(model, histogram, dataset, options, draw)) {
+    for await (const { index, score } of scoreImages(model, histogram, dataset, {
+      ...options,
+      draw,
+    })) {
       sums[index]! += score.total / draws;
       for (const name of ['informative', 'redundant', 'logDet', 'pixels'] as const) {
         parts[name] += score[name] / (draws * dataset.count);
@@ -77,23 +83,27 @@ export async function evaluate(
   };
 }
 
-/** Training noise may be Gaussian; likelihoods of pixels are defined under uniform noise. */
+/**
+ * The pixel map that images are scored by, whatever noise the model was trained with: the likelihood of discrete pixels
+ * is bounded under uniform noise alone.
+ */
 export function scoringMap(config: ModelConfig, histogram: PixelHistogram): PixelMap {
   const pixels = config.pixels === 'gaussian' ? 'uniform' : config.pixels;
   return pixelMap({ ...config, pixels }, histogram, 0);
 }
 
 /**
- * Scores every image of a dataset, in order, under draw number `draw` of the noise.
+ * Scores every image of a dataset, in order.
+ * @param options.draw which draw of the noise; default 0
  * @throws ConfigError for images of another size, and classes that the model does not know unless it scores under none
  */
 export async function* scoreImages(
   model: Farmer,
   histogram: PixelHistogram,
   dataset: ImageDataset,
-  { batch = 250, seed = 0, unconditional = false }: EvaluationOptions = {},
-  draw = 0,
+  options: ScoringOptions & { readonly draw?: number } = {},
 ): AsyncGenerator<{ index: number; score: ImageScore }> {
+  const { batch = 250, seed = 0, unconditional = false, draw = 0 } = options;
   if (unconditional) checkImages(model.config, dataset);
   else checkDataset(model.config, dataset);
   const { height, width } = paddedSize(model.config);
@@ -106,24 +116,22 @@ export async function* scoreImages(
     const result = scope(() =>
       model.logLikelihood(
         tensor(mapped.values, [count, height, width, dataset.channels]),
-        tensor(
-          unconditional ? new Int32Array(count).fill(model.nullClass) : labels,
-          [count],
-          'i32',
-        ),
+        model.labels(unconditional ? new Int32Array(count).fill(model.nullClass) : labels),
       ),
     );
-    const informative = await result.informative.data();
-    const redundant = result.redundant ? await result.redundant.data() : new Float32Array(count);
-    const logDet = await result.logDet.data();
+    const nats = {
+      informative: await result.informative.data(),
+      redundant: result.redundant ? await result.redundant.data() : new Float32Array(count),
+      logDet: await result.logDet.data(),
+      pixels: mapped.logDet,
+    };
     for (const tensor of Object.values(result)) tensor?.dispose();
     for (let i = 0; i < count; i++) {
-      const nats = [informative[i]!, redundant[i]!, logDet[i]!, mapped.logDet[i]!];
-      const [a, b, c, d] = nats.map((x) => bitsPerDim(x, 0, imageValues));
-      yield {
-        index: indices[i]!,
-        score: { total: a! + b! + c! + d!, informative: a!, redundant: b!, logDet: c!, pixels: d! },
-      };
+      const bits = (part: keyof typeof nats) => bitsPerDim(nats[part][i]!, imageValues);
+      const informative = bits('informative');
+      const [redundant, logDet, pixels] = [bits('redundant'), bits('logDet'), bits('pixels')];
+      const total = informative + redundant + logDet + pixels;
+      yield { index: indices[i]!, score: { total, informative, redundant, logDet, pixels } };
     }
   }
 }

@@ -94,11 +94,22 @@ export {
   type Evaluation,
   type EvaluationOptions,
   type ImageScore,
+  type ScoringOptions,
 } from './evaluate.ts';
-export { scoreTokens, tokenLogLikelihood, type TokenScores } from './token-likelihood.ts';
+export {
+  scoreTokens,
+  tokenLogLikelihood,
+  type ScoredImages,
+  type TokenScores,
+} from './token-likelihood.ts';
 
 // Sampling and guidance.
-export { sampleImages, sampleLatents, type SamplingOptions } from './sampler.ts';
+export {
+  sampleImages,
+  sampleLatents,
+  type ImageSamplingOptions,
+  type SamplingOptions,
+} from './sampler.ts';
 export type { DecodingOptions } from './repeat-step.ts';
 export { checkGuidance, drawGuided, type Guidance } from './guidance.ts';
 export type { GuidedMixtures, Temperatures } from './guidance-candidates.ts';

@@ -120,19 +120,25 @@ function drawValues(
   return drawGuided({ ...mixtures, ...size }, guidance, random, temperatures);
 }
 
+export interface ImageSamplingOptions extends SamplingOptions {
+  /** Whose inverse to use; default the model's flow. A student's is quick and approximate. */
+  readonly flow?: Pick<InvertibleMap, 'inverse'> | undefined;
+}
+
 /**
- * Draws images, as the pixel map's values [B, H, W, C]: Z from the AR model, then X = F⁻¹(Z).
- * @param flow whose inverse to use; a student's is quick and approximate
+ * Draws images: Z from the model's prior, then X = F⁻¹(Z).
+ * @param labels i32 [B]
+ * @returns values of the pixel map, [B, H, W, C] with padding
+ * @throws as `sampleLatents` does
  */
 export function sampleImages(
   model: Farmer,
   labels: Tensor,
   random: RandomStream,
-  options: SamplingOptions = {},
-  flow: Pick<InvertibleMap, 'inverse'> = model.flow,
+  { flow = model.flow, ...options }: ImageSamplingOptions = {},
 ): Tensor {
   return scope(() => {
-    const z = model.join(sampleLatents(model, labels, random, options));
+    const z = model.join(sampleLatents(model, labels, random, options)); // [B, N, d]
     return model.images(flow.inverse(z));
   });
 }

@@ -40,18 +40,25 @@ export interface TokenScores {
   readonly pixels: Float64Array;
 }
 
+/** A few images, and what their score depends on beside the model. */
+export interface ScoredImages {
+  /** Bytes of whole images, B × D. */
+  readonly pixels: Uint8Array;
+  /** Uniform in [0, 1), a number for each value of the padded images, B × N·d. */
+  readonly noise: ArrayLike<number>;
+  /** The class of each image, or the null class. */
+  readonly labels: ArrayLike<number>;
+}
+
 /**
  * Scores the tokens of a few images.
- * @param pixels bytes of whole images, B × D
- * @param noise uniform in [0, 1), one number for each value of a padded image
- * @param labels the class of each image, or the null class
+ * @param map of pixels, as `scoringMap` gives it
+ * @throws RangeError naming a class that the model does not know
  */
 export async function scoreTokens(
   model: Farmer,
   map: PixelMap,
-  pixels: Uint8Array,
-  noise: ArrayLike<number>,
-  labels: readonly number[],
+  { pixels, noise, labels }: ScoredImages,
 ): Promise<TokenScores> {
   const { tokens, imageValues } = model.dimensions;
   const { height, width } = paddedSize(model.config);
@@ -61,11 +68,11 @@ export async function scoreTokens(
     tokenLogLikelihood(
       model,
       tensor(values, [count, height, width, model.config.image.channels]),
-      tensor(labels, [count], 'i32'),
+      model.labels(labels),
     ),
   );
   const inBits = (x: ArrayLike<number>) =>
-    Float64Array.from(x, (value) => bitsPerDim(value, 0, imageValues / tokens));
+    Float64Array.from(x, (value) => bitsPerDim(value, imageValues / tokens));
   const read = async (part: Tensor | undefined) =>
     part ? inBits(await part.data()) : new Float64Array(count * tokens);
   const parts = {

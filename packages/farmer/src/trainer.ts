@@ -79,7 +79,7 @@ export class Trainer extends CapturedTraining {
     const pixelLogDet = logDets.reduce((a, b) => a + b, 0) / logDets.length;
     const metrics = await super.readMetrics();
     const { values, imageValues } = this.model.dimensions;
-    const bits = bitsPerDim(-metrics.loss * values, pixelLogDet, imageValues);
+    const bits = bitsPerDim(-metrics.loss * values + pixelLogDet, imageValues);
     return { ...metrics, bitsPerDim: bits };
   }
 
