@@ -3,12 +3,14 @@ import { LayerNorm, Linear, Module, Transformer, type Init } from '@farmer/nn';
 import { permuteTokens, type Direction } from './permutation.ts';
 
 export interface AffinePredictorOptions {
+  /** N */
   readonly tokens: number;
   /** Channels of a token that is read. */
   readonly channels: number;
   /** Parameters predicted for a token: shifts, then log-scales. */
   readonly outputs: number;
   readonly layers: number;
+  /** W, channels of a hidden state. */
   readonly width: number;
   readonly heads: number;
   /** The order in which tokens are read. */
@@ -19,7 +21,7 @@ export interface AffinePredictorOptions {
 export abstract class AffinePredictor extends Module {
   readonly direction: Direction;
   readonly inputProjection: Linear;
-  /** [N, width], tied to image location whatever the direction. */
+  /** [N, W], tied to image location whatever the direction. */
   readonly position: Tensor;
   readonly transformer: Transformer;
   readonly outputNorm: LayerNorm;
@@ -43,16 +45,22 @@ export abstract class AffinePredictor extends Module {
     return this.project(this.transformer.forward(this.embed(tokens, place), options));
   }
 
+  /** Tokens [B, n, d] and the embeddings of their positions [n, W] → [B, n, W]. */
   protected embed(tokens: Tensor, place: Tensor): Tensor {
     return this.inputProjection.forward(tokens, { residual: place });
   }
 
+  /** Hidden states [B, n, W] → [B, n, outputs]. */
   protected project(hidden: Tensor): Tensor {
     return this.outputProjection.forward(this.outputNorm.forward(hidden));
   }
 }
 
-/** x = z · exp(a) + μ, the inverse of the affine map, with [μ, a] along the last axis. */
+/**
+ * x = z · exp(a) + μ, the inverse of the affine map (eq. 8-10).
+ * @param z [B, n, d]
+ * @param parameters [B, n, 2d]: [μ, a] of the same tokens
+ */
 export function invertAffine(z: Tensor, parameters: Tensor): Tensor {
   const channels = z.shape[2]!;
   return map('z * exp(a) + mu', {

@@ -29,12 +29,14 @@ export interface Predictions {
  * zᴵ_i predicts its mixture; the last position predicts the mixture that the redundant tokens share.
  */
 export class ArTransformer extends Module {
+  /** M */
   readonly conditionRepeat: number;
+  /** N */
   readonly tokens: number;
-  /** One embedding a class, and the null class's last. */
+  /** One embedding c a class, and the null class's last. */
   readonly classEmbedding: Embedding;
   readonly inputProjection: Linear;
-  /** [M + N, width] */
+  /** [M + N, W] */
   readonly position: Tensor;
   readonly transformer: Transformer;
   readonly outputNorm: LayerNorm;
@@ -66,13 +68,13 @@ export class ArTransformer extends Module {
    */
   forward(informative: Tensor, labels: Tensor): Predictions {
     return scope(() => {
-      const tokens = this.inputProjection.forward(informative);
+      const tokens = this.inputProjection.forward(informative); // [B, N, W]
       const sequence = concat([this.#conditions(labels), tokens], 1); // [B, M + N, W]
       const embedded = map('h + place', { h: sequence, place: this.position });
       const hidden = this.outputNorm.forward(this.transformer.forward(embedded, { causal: true }));
-      const before = this.conditionRepeat - 1;
+      const before = this.conditionRepeat - 1; // the last condition predicts zᴵ_1
       const end = before + this.tokens;
-      const predicting = slice(hidden, { axis: 1, start: before, end });
+      const predicting = slice(hidden, { axis: 1, start: before, end }); // [B, N, W]
       return {
         informative: this.informativeHead.forward(predicting),
         shared: this.predictShared(slice(hidden, { axis: 1, start: end, end: end + 1 })),

@@ -18,9 +18,10 @@ export interface ClassifierTrainingConfig extends OptimisationConfig {
   readonly augmentation: Augmentation;
 }
 
-// Streams of host randomness: calls of Philox.
-const augmentationStream = 0;
-const shuffleStream = 1;
+/** A call of Philox under each step. */
+const augmentationCall = 0;
+/** The first epoch's order among the seed's permutations, which share no random words with its calls. */
+const firstShuffle = 1;
 
 /** Trains a classifier by cross-entropy on augmented images. A step depends on the seed and its number alone. */
 export class ClassifierTrainer extends CapturedTraining {
@@ -36,7 +37,7 @@ export class ClassifierTrainer extends CapturedTraining {
     const { count, height, width, channels } = dataset;
     const { batch, augmentation } = config;
     const batches = shuffledBatches(count, batch, (n, epoch) =>
-      philoxPermutation(n, seed, shuffleStream + epoch),
+      philoxPermutation(n, seed, firstShuffle + epoch),
     );
     const images = persist(empty([batch, height, width, channels]));
     const labels = persist(empty([batch], 'i32'));
@@ -44,7 +45,7 @@ export class ClassifierTrainer extends CapturedTraining {
       parameters: classifier.namedParameters(),
       prepare: (step) => {
         const drawn = imagesAt(dataset, batches.batchAt(step));
-        const draw = { seed, step, call: augmentationStream };
+        const draw = { seed, step, call: augmentationCall };
         images.write(unitPixels(augment(drawn.images, dataset, augmentation, draw)));
         labels.write(drawn.labels);
       },

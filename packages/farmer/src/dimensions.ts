@@ -6,7 +6,9 @@ export interface Dimensions {
   readonly tokens: number;
   /** d = C·p² channels of a token. */
   readonly channels: number;
+  /** dᴵ */
   readonly informative: number;
+  /** dᴿ = d − dᴵ */
   readonly redundant: number;
   /** N·d values of the padded image, what the flow sees. */
   readonly values: number;

@@ -71,7 +71,7 @@ export class Distiller extends CapturedTraining {
   }
 }
 
-/** X = Z⁰, Z¹, … Zⁿ = Z, [B, N, d] each. */
+/** The states of the flow's forward pass: X = Z⁰, Z¹, … Zⁿ = Z, [B, N, d] each. */
 export function forwardPath(flow: Flow, x: Tensor): Tensor[] {
   return scope(() => {
     const path = [x];
@@ -81,15 +81,15 @@ export function forwardPath(flow: Flow, x: Tensor): Tensor[] {
 }
 
 /**
- * Z̃ⁿ = Zⁿ + s·ε with ε ~ N(0, I) and s ~ U[0, most) for each image, in units of each channel's standard deviation
+ * Z̃ⁿ = Zⁿ + s·ε with ε ~ N(0, I) and s ~ U[0, latentNoise) for each image, in units of each channel's standard deviation
  * over the batch, since Zⁿ has no unit variance.
  */
-export function perturbed(z: Tensor, random: RandomStream, most: number): Tensor {
+export function perturbed(z: Tensor, random: RandomStream, latentNoise: number): Tensor {
   return scope(() =>
-    map('z + s * sqrt(spread) * noise', {
+    map('z + s * sqrt(channelVariance) * noise', {
       z,
-      s: random.uniform([z.shape[0]!, 1, 1], 0, most),
-      spread: variance(z, { axes: [0, 1] }), // [d]
+      s: random.uniform([z.shape[0]!, 1, 1], 0, latentNoise),
+      channelVariance: variance(z, { axes: [0, 1] }), // [d]
       noise: random.normal(z.shape),
     }),
   );
@@ -99,6 +99,7 @@ export function perturbed(z: Tensor, random: RandomStream, most: number): Tensor
  * (1/n) Σ_t ‖Z̃^{t−1} − Z^{t−1}‖², the mean over elements, with each block fed by the student's own output.
  * @param path Z⁰ … Zⁿ of the teacher
  * @param noisy Z̃ⁿ
+ * @returns the loss, []
  */
 export function distillationLoss(
   student: StudentFlow,

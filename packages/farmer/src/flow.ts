@@ -7,7 +7,10 @@ import type { Mapped, TokensMapped, TokenwiseMap } from './invertible-map.ts';
 import { JetBlock } from './jet-block.ts';
 import { flowDirection } from './permutation.ts';
 
-/** The flow F: X = Z⁰ → Z¹ → … → Zⁿ = Z. Not conditioned on the class. */
+/**
+ * The flow F = f_n ∘ … ∘ f_1: X = Z⁰ → Z¹ → … → Zⁿ = Z (eq. 8-10). It is not conditioned on the class: so its parameters
+ * are as many as table 1 says.
+ */
 export class Flow extends Module implements TokenwiseMap {
   readonly blocks: readonly (FlowBlock | JetBlock)[];
   /** Of an image: [N, d]. */
@@ -34,6 +37,7 @@ export class Flow extends Module implements TokenwiseMap {
     return this.#through(x, (block, latent) => block.forward(latent));
   }
 
+  /** `forward` with the log-det of each token. */
   forwardTokens(x: Tensor): TokensMapped {
     return this.#through(x, (block, latent) => block.forwardTokens(latent));
   }

@@ -4,7 +4,8 @@ export function mixtureHeadWidth(components: number, channels: number): number {
 }
 
 /**
- * Bias of a mixture head at the start: equal weights, means spread at random, standard deviations of about 1.
+ * Bias of a mixture head at the start: equal weights, means spread at random, raw scales 0, which are standard
+ * deviations of 1 (`gaussianMixtureLogProb` has the formula).
  * With equal means the components would stay identical for ever.
  * @param normals K·d standard normal numbers
  */

@@ -12,9 +12,10 @@ import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
 import type { PixelMap } from './dequantize.ts';
 import { dimensions, paddedSize } from './dimensions.ts';
 
-// Streams of host noise: calls of Philox under one step.
+/** A call of Philox under each step. */
 const pixelNoise = 0;
-const shuffleStream = 2;
+/** The first epoch's order among the seed's permutations, which share no random words with its calls. */
+const firstShuffle = 2;
 
 export interface ImageBatchesOptions {
   readonly batch: number;
@@ -41,7 +42,7 @@ export class ImageBatches {
     this.#dataset = dataset;
     this.#options = options;
     this.#batches = shuffledBatches(count, batch, (n, epoch) =>
-      philoxPermutation(n, seed, shuffleStream + epoch),
+      philoxPermutation(n, seed, firstShuffle + epoch),
     );
     this.images = persist(empty([batch, height, width, channels]));
   }

@@ -28,7 +28,7 @@ export interface JetBlockOptions extends Omit<AffinePredictorOptions, 'outputs' 
  * The inverse is one pass over all tokens at once.
  */
 export class JetBlock extends AffinePredictor implements TokenwiseMap {
-  /** Channels of x₁ and of x₂. */
+  /** d₁ and d₂, channels of x₁ and of x₂. */
   readonly #sizes: readonly [number, number];
   /** i32 [d]: the channels in coupling order, x₁ first; and its inverse. */
   readonly #order: Tensor;
@@ -83,15 +83,17 @@ export class JetBlock extends AffinePredictor implements TokenwiseMap {
     this.#inverseOrder.dispose();
   }
 
+  /** Tokens [B, N, d] → x₁ [B, N, d₁] and x₂ [B, N, d₂]. */
   #halves(tokens: Tensor): [Tensor, Tensor] {
     return split(gather(tokens, this.#order, 2), this.#sizes, 2) as [Tensor, Tensor];
   }
 
+  /** The inverse of `#halves`. */
   #join(fixed: Tensor, moved: Tensor): Tensor {
     return gather(concat([fixed, moved], 2), this.#inverseOrder, 2);
   }
 
-  /** μ and r of the moved half. */
+  /** μ and r of x₂, [B, N, d₂] each, from x₁ [B, N, d₁]. */
   #affineParameters(fixed: Tensor): [Tensor, Tensor] {
     return split(this.predict(fixed, { causal: false }), 2, 2) as [Tensor, Tensor];
   }

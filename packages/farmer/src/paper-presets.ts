@@ -3,7 +3,7 @@ import type { FarmerConfig, ModelConfig } from './config.ts';
 /**
  * The paper's models on ImageNet 256 × 256 (table 1). Built to be counted and to check that the code takes their
  * sizes; no result of ours was measured with them. `farmer info` tells which of the table's counts they reproduce.
- * What the paper measured (table 2, 5 and 6; FID with guidance): 1.1B patch 16 5.40, 1.9B patch 8 3.60.
+ * What the paper measured (table 2, FID under the guidance of table 6): 1.1B patch 16 5.40, 1.9B patch 8 3.60.
  */
 const model = {
   image: { height: 256, width: 256, channels: 3 },

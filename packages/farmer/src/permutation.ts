@@ -1,6 +1,6 @@
 import { flip, philoxPermutation, type Tensor } from '@farmer/tensor';
 
-/** The reading direction of a block over tokens: raster order, or its reverse. */
+/** The reading direction of a block over tokens, the paper's permutation π_t: raster order, or its reverse. */
 export type Direction = 'forward' | 'backward';
 
 /**
@@ -11,7 +11,7 @@ export function flowDirection(block: number): Direction {
   return block % 2 === 0 ? 'forward' : 'backward';
 }
 
-/** The AR model acts as one more block: with the final permutation it reads against the last of n blocks. */
+/** The AR model acts as one more block: with the final permutation (table 3) it reads against the last of n blocks. */
 export function arDirection(blocks: number, finalPermutation: boolean): Direction {
   return flowDirection(finalPermutation ? blocks : blocks - 1);
 }

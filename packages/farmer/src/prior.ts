@@ -6,11 +6,11 @@ import type { SplitTokens } from './dimension-split.ts';
 import type { Dimensions } from './dimensions.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
 
-/** log P(Z | c) in nats: of each image, [B], or of each token, [B, N]. */
+/** The parts of log P(Z | c) in nats (eq. 14): of each token i, [B, N], or their sums over i, of each image, [B]. */
 export interface LatentLogLikelihood {
-  /** Σ_i log p(zᴵ_i | zᴵ_<i, c) */
+  /** log p(zᴵ_i | zᴵ_<i, c) */
   readonly informative: Tensor;
-  /** Σ_i log p(zᴿ_i | Zᴵ, c); undefined without redundant channels. */
+  /** log p(zᴿ_i | Zᴵ, c); undefined without redundant channels. */
   readonly redundant: Tensor | undefined;
 }
 

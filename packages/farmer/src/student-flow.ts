@@ -69,7 +69,7 @@ export class StudentFlow extends Module {
       );
     }
     const { tokens, channels } = dimensions(config);
-    const init = new Init(0);
+    const init = new Init(0); // of weights that the teacher's replace
     this.attention = attention;
     this.#shape = [tokens, channels];
     this.blocks = teacher.blocks.map(
@@ -93,7 +93,7 @@ export class StudentFlow extends Module {
     return scope(() => this.blocks.reduceRight((latent, block) => block.inverse(latent), z));
   }
 
-  /** What each block makes of the one after it: Z̃⁰ … Zⁿ⁻¹ from Z̃ⁿ, in the order of the blocks. */
+  /** What each block makes of the one after it: Z̃⁰ … Z̃ⁿ⁻¹ from Z̃ⁿ, [B, N, d] each, in the order of the blocks. */
   inversePath(z: Tensor): Tensor[] {
     checkTokens('StudentFlow', z, this.#shape);
     return scope(() => {

@@ -43,7 +43,7 @@ export interface UpdatePart {
  */
 export abstract class Optimiser {
   #isStepSet = false;
-  /** [4], rewritten before each step. */
+  /** [4], rewritten before each step: the learning rate, two numbers of the subclass's (`writeScalars`), and 0. */
   protected readonly scalars: Tensor;
   readonly #parameters: readonly Tensor[];
   /** One for each parameter. */
