@@ -33,7 +33,7 @@ export interface SamplingOptions extends DecodingOptions, Partial<Temperatures> 
 }
 
 const NO_AR_MODEL =
-  'this model has no AR Transformer, its prior is N(0, I): there is no class to guide by and no redundant mixture to scale';
+  'this model has no AR Transformer, its prior is N(0, I): there is no class to guide by and no redundant mixture to scale; draw without guidance and redundantScale, or train with model.prior "ar"';
 
 /**
  * Draws Z by ancestral sampling: the informative tokens one after another, then all redundant tokens from the mixture

@@ -56,7 +56,7 @@ export class Transformer extends Module {
   step(x: Tensor, caches: readonly KeyValueCache[], position: Tensor): Tensor {
     if (caches.length !== this.blocks.length) {
       throw new Error(
-        `Transformer.step: ${caches.length} caches given, one for each of ${this.blocks.length} blocks expected`,
+        `Transformer.step: ${caches.length} caches given, one for each of ${this.blocks.length} blocks expected, as createCaches(batch, length) makes them`,
       );
     }
     const h = this.blocks.reduce((h, block, i) => block.step(h, caches[i]!, position), x);
