@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   curve: async () => (await import('./commands/curve.ts')).addCurveCommand,
   data: async () => (await import('./commands/data.ts')).addDataCommand,
   info: async () => (await import('./commands/info.ts')).addInfoCommand,
+  page: async () => (await import('./commands/page.ts')).addPageCommand,
   doctor: async () => (await import('./commands/doctor.ts')).addDoctorCommand,
 };
 

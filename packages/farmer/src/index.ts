@@ -60,6 +60,7 @@ export {
   imageSize,
   type ImageDataset,
   type ImageDatasetParts,
+  type ImageShape,
 } from './data/image-dataset.ts';
 export { heldOutKeys, splitOff, subset } from './data/split.ts';
 export {
@@ -96,6 +97,7 @@ export {
   type ImageScore,
   type ScoringOptions,
 } from './evaluate.ts';
+export { classPosterior } from './class-posterior.ts';
 export {
   scoreTokens,
   tokenLogLikelihood,

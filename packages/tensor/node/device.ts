@@ -1,21 +1,13 @@
+import { KERNEL_FEATURES, requestGpu } from '../src/index.ts';
 import { openAdapter } from './adapter.ts';
 import type { OpenAdapter, OpenAdapterOptions } from './adapter.ts';
 
-/** Features that kernels use where the adapter has them; each is checked for before use. */
-const WANTED_FEATURES = [
-  'subgroups',
-  'shader-f16',
-  'timestamp-query',
-  'chromium-experimental-subgroup-matrix',
-];
-
 export interface OpenWebGpuDevice extends OpenAdapter {
   readonly device: GPUDevice;
-  readonly adapterInfo: GPUAdapterInfo;
   /** Lanes of a subgroup, or 0 when the adapter has no subgroups; never assume a size. */
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
-  /** The wanted features that the device has. */
+  /** The features that kernels use, and that the device has. */
   readonly features: ReadonlySet<string>;
   /**
    * Rejects with a clear error when the device is lost other than by `destroy`; never resolves.
@@ -36,19 +28,8 @@ export class DeviceLostError extends Error {
   }
 }
 
-/** All of the adapter's limits, as `requiredLimits`: WebGPU's defaults are far lower. */
-function fullLimits(limits: GPUSupportedLimits): Record<string, number> {
-  const full: Record<string, number> = {};
-  // The limits are getters of the prototype, so a plain spread would miss them.
-  for (const name in limits) {
-    const value = limits[name as keyof GPUSupportedLimits];
-    if (typeof value === 'number') full[name] = value;
-  }
-  return full;
-}
-
 /**
- * Opens a device with all of the adapter's limits and the wanted features that it has. Errors
+ * Opens a device with all of the adapter's limits and the features that kernels use. Errors
  * that nobody scopes are printed with the adapter's name.
  *
  * @throws NoAdapterError when no adapter fits.
@@ -58,11 +39,7 @@ export async function openWebGpuDevice(
 ): Promise<OpenWebGpuDevice> {
   const opened = await openAdapter(options);
   const { adapter, name } = opened;
-  const wanted = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
-  const device = await adapter.requestDevice({
-    requiredFeatures: wanted as GPUFeatureName[],
-    requiredLimits: fullLimits(adapter.limits),
-  });
+  const device = await requestGpu(adapter);
   const lost = device.lost.then(({ reason, message }) => {
     if (reason === 'destroyed') return new Promise<never>(() => {});
     throw new DeviceLostError(name, message);
@@ -77,10 +54,9 @@ export async function openWebGpuDevice(
   return {
     ...opened,
     device,
-    adapterInfo: info,
     subgroupMinSize: hasSubgroups ? info.subgroupMinSize : 0,
     subgroupMaxSize: hasSubgroups ? info.subgroupMaxSize : 0,
-    features: new Set(wanted),
+    features: new Set(KERNEL_FEATURES.filter((feature) => device.features.has(feature))),
     lost,
   };
 }

@@ -1,12 +1,13 @@
 import {
+  capabilitiesOf,
   CpuDevice,
   setDefaultDevice,
   WebGpuDevice,
   type Device,
-  type SubgroupMatrix,
+  type Precision,
 } from '../src/index.ts';
 import { NoAdapterError } from './adapter.ts';
-import { openWebGpuDevice, type OpenWebGpuDevice } from './device.ts';
+import { openWebGpuDevice } from './device.ts';
 import { patientWait } from './patient-wait.ts';
 import { openTuner } from './tuning-cache.ts';
 import { defaultThreads, MAX_THREADS, enableRelaxedSimd, spawnNodeWorker } from './workers.ts';
@@ -27,7 +28,7 @@ export interface OpenDeviceOptions {
    * 'f16' lets matrix products round their factors to f16 where the adapter has matrix units for it.
    * Default: environment FARMER_PRECISION, else 'f32'.
    */
-  readonly precision?: 'f32' | 'f16';
+  readonly precision?: Precision;
 }
 
 /**
@@ -91,44 +92,13 @@ async function openWebGpu(choice: string | undefined, options: OpenDeviceOptions
   }
   const autotune = options.autotune ?? process.env.FARMER_AUTOTUNE === '1';
   const opened = await openWebGpuDevice({ choice });
-  const { vendor, architecture, device, description } = opened.adapterInfo;
+  const { vendor, architecture, device, description } = opened.adapter.info;
+  const kind = opened.kind === 'hardware' ? 'hardware' : 'software';
   const key = [opened.name, vendor, architecture, device, description, precision].join(', ');
   return new WebGpuDevice(opened.device, {
     name: opened.name,
     tuner: autotune ? openTuner(key) : undefined,
     wait: patientWait,
-    capabilities: {
-      adapterKind: opened.kind === 'hardware' ? 'hardware' : 'software',
-      subgroups: opened.features.has('subgroups')
-        ? { minSize: opened.subgroupMinSize, maxSize: opened.subgroupMaxSize }
-        : undefined,
-      subgroupMatrix: precision === 'f16' ? subgroupMatrixOf(opened) : undefined,
-      limits: opened.device.limits,
-    },
+    capabilities: capabilitiesOf(opened.adapter, opened.device, kind, precision),
   });
-}
-
-/** The smallest shape of f16 factors and f32 sums that the adapter's matrix units multiply. */
-function subgroupMatrixOf({ features, adapterInfo }: OpenWebGpuDevice): SubgroupMatrix | undefined {
-  const needed = ['chromium-experimental-subgroup-matrix', 'shader-f16', 'subgroups'];
-  if (!needed.every((feature) => features.has(feature))) return undefined;
-  // Not yet in WebGPU's types.
-  const { subgroupMatrixConfigs = [] } = adapterInfo as {
-    subgroupMatrixConfigs?: Iterable<Config>;
-  };
-  return [...subgroupMatrixConfigs]
-    .filter(({ componentType, resultComponentType }) => {
-      return componentType === 'f16' && resultComponentType === 'f32';
-    })
-    .map(({ M, N, K }) => ({ m: M, n: N, k: K }))
-    .sort((a, b) => a.m * a.n * a.k - b.m * b.n * b.k)[0];
-}
-
-/** One of Dawn's `subgroupMatrixConfigs`. */
-interface Config {
-  readonly componentType: string;
-  readonly resultComponentType: string;
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
 }
