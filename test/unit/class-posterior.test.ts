@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { classPosterior } from 'farmer';
 
-const bits = fc.array(fc.double({ min: -5, max: 10, noNaN: true }), { minLength: 1, maxLength: 12 });
+const bits = fc.array(fc.double({ min: -5, max: 10, noNaN: true }), {
+  minLength: 1,
+  maxLength: 12,
+});
 
 test('is a distribution whose odds are ratios of likelihoods', () => {
   fc.assert(
