@@ -3,9 +3,9 @@ import { element, type Run } from './elements.ts';
 import { drawPath, type PageModel } from './model.ts';
 import { showImages } from './picture.ts';
 
-/** Images drawn at once. */
-const COUNT = 20;
-const COLUMNS = 10;
+/** Of the images drawn at once; a column has one class where there are few. */
+const ROWS = 2;
+const MOST_COLUMNS = 10;
 const EVERY_CLASS = 'all';
 
 /**
@@ -21,6 +21,7 @@ export function setUpDrawing(
   const samples = element('samples', HTMLCanvasElement);
   const { config, dimensions } = model.farmer;
   const size = dimensions.imageValues;
+  const columns = columnsOf(model.classNames);
   const choices = controls(panel, model);
   let stages: Uint8Array[] = [];
   let seed = 0;
@@ -29,7 +30,7 @@ export function setUpDrawing(
     run('drawing', async () => {
       const { classes, options } = choices();
       stages = await drawPath(model, classes, seed++, options);
-      showImages(samples, stages.at(-1)!, config.image, { columns: COLUMNS, scale: 2 });
+      showImages(samples, stages.at(-1)!, config.image, { columns, scale: 2 });
       choose(0);
     }).then(() => onChoice(imageOf(stages.at(-1)!, 0)));
   const imageOf = (images: Uint8Array, i: number) => images.subarray(i * size, (i + 1) * size);
@@ -51,7 +52,7 @@ export function setUpDrawing(
       );
     const column = place(offsetX, samples.clientWidth, samples.width, width);
     const row = place(offsetY, samples.clientHeight, samples.height, height);
-    const chosen = row * COLUMNS + column;
+    const chosen = row * columns + column;
     choose(chosen);
     await onChoice(imageOf(stages.at(-1)!, chosen));
   };
@@ -61,6 +62,11 @@ export function setUpDrawing(
   };
   panel.hidden = false;
   return draw;
+}
+
+/** Whole rounds of all classes, if a row holds one. */
+function columnsOf({ length: classes }: readonly string[]): number {
+  return classes > MOST_COLUMNS ? MOST_COLUMNS : MOST_COLUMNS - (MOST_COLUMNS % classes);
 }
 
 /** Fills the form for a model; what it returns reads it. */
@@ -79,7 +85,7 @@ function controls(panel: HTMLElement, { classNames, farmer }: PageModel) {
     show();
   }
   return (): { classes: number[]; options: SamplingOptions } => ({
-    classes: Array.from({ length: COUNT }, (_, i) =>
+    classes: Array.from({ length: ROWS * columnsOf(classNames) }, (_, i) =>
       kind.value === EVERY_CLASS ? i % classNames.length : Number(kind.value),
     ),
     options: {
