@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { BufferPool } from '../../packages/tensor/src/webgpu/buffer-pool.ts';
-import { StagingRing } from '../../packages/tensor/src/webgpu/staging.ts';
+import { StagingBuffers } from '../../packages/tensor/src/webgpu/staging-buffers.ts';
 
 beforeAll(() => vi.stubGlobal('GPUBufferUsage', {}));
 afterAll(() => vi.unstubAllGlobals());
@@ -23,7 +23,7 @@ test('a tensor that an adapter binds is allocated, though its bucket would be to
 });
 
 test('a tensor of more than half of the largest buffer is read', () => {
-  const { size } = new StagingRing(gpu).take(nearly);
+  const { size } = new StagingBuffers(gpu).take(nearly);
   expect(size).toBeGreaterThanOrEqual(nearly);
   expect(size).toBeLessThanOrEqual(limit);
 });

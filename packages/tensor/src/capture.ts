@@ -43,3 +43,10 @@ export function guardedGraph(graph: Graph & { readonly isCapturing: () => boolea
     },
   };
 }
+
+/** Of a host write inside of a body that is captured or precompiled. */
+export function hostWriteError(purpose: 'capture' | 'precompile'): Error {
+  return new Error(
+    `${purpose}: the body writes a tensor from the host, which a replay would not repeat; write it before`,
+  );
+}

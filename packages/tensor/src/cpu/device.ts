@@ -1,12 +1,13 @@
-import { captureMemory, guardedGraph } from '../capture.ts';
+import { captureMemory, guardedGraph, hostWriteError } from '../capture.ts';
 import type { Device, Graph, MemoryReport, Storage } from '../device.ts';
 import { toTypedArray, viewAs } from '../dtype.ts';
 import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
-import { Tensor } from '../tensor.ts';
+import { withTemporaries } from '../temporaries.ts';
+import type { Tensor } from '../tensor.ts';
 import { CommandList, type Command } from './command-list.ts';
-import { pointerOf, type CpuKernelRun, type CpuStorage, type KernelPlan } from './kernel.ts';
+import { pointerOf, type CpuStorage, type KernelPlan } from './kernel.ts';
 import { ThreadPool, type PoolOptions } from './pool.ts';
 
 /** A command for the threads, or an op's TypeScript reference, which runs between them. */
@@ -48,11 +49,7 @@ export class CpuDevice implements Device {
   }
 
   write(storage: Storage, byteOffset: number, data: ArrayBufferView): void {
-    if (this.#recording) {
-      throw new Error(
-        'capture: the body writes a tensor from the host, which a replay would not repeat; write it before the capture',
-      );
-    }
+    if (this.#recording) throw hostWriteError('capture');
     this.flush();
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     this.#bytes().set(bytes, (storage as CpuStorage).pointer + byteOffset);
@@ -73,20 +70,9 @@ export class CpuDevice implements Device {
       this.#runReference(op, inputs, outputs, params);
       return;
     }
-    const temporaries: Storage[] = [];
-    const run: CpuKernelRun = {
-      execute: (plan) => this.#execute(plan),
-      temporary: (byteLength) => {
-        const storage = withMemoryTag('temporaries', () => this.allocate(byteLength));
-        temporaries.push(storage);
-        return storage;
-      },
-    };
-    try {
-      kernel(run, { inputs, outputs, params });
-    } finally {
-      for (const storage of temporaries) this.release(storage);
-    }
+    withTemporaries(this, (temporary) => {
+      kernel({ execute: (plan) => this.#execute(plan), temporary }, { inputs, outputs, params });
+    });
   }
 
   /** Does nothing: a kernel is there within a millisecond. */

@@ -1,30 +1,23 @@
-import { captureMemory, guardedGraph } from '../capture.ts';
+import { captureMemory, guardedGraph, hostWriteError } from '../capture.ts';
 import type { CompileProgress, Device, Graph, MemoryReport, Storage } from '../device.ts';
-import { withMemoryTag } from '../memory-ledger.ts';
 import type { Op } from '../op.ts';
-import { Tensor } from '../tensor.ts';
+import { withTemporaries } from '../temporaries.ts';
+import type { Tensor } from '../tensor.ts';
 import type { Autotuner } from './autotune.ts';
-import { Bindings, type Bound } from './bindings.ts';
 import { BufferPool, type GpuStorage } from './buffer-pool.ts';
-import type { Kernel, KernelRun, WebGpuCapabilities, WebGpuKernel } from './kernel.ts';
-import { PipelineCache, type Pipeline } from './pipelines.ts';
-import { StagingRing } from './staging.ts';
-import { Profiler, type DispatchTime } from './profiler.ts';
+import { CommandStream, type Command } from './command-stream.ts';
+import { DeferredError } from './deferred-error.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { Kernel, WebGpuCapabilities, WebGpuKernel } from './kernel.ts';
+import { profile, type DispatchTime } from './profiler.ts';
+import { ReadBack, type Wait } from './read-back.ts';
+import { StagingBuffers } from './staging-buffers.ts';
 import { UniformArena } from './uniform-arena.ts';
-
-interface Command extends Bound {
-  readonly pipeline: Pipeline;
-  readonly workgroups: readonly [number, number, number];
-  readonly storages: readonly GpuStorage[];
-}
 
 /** A captured graph that knows the kernel of each of its commands. */
 export interface WebGpuGraph extends Graph {
   readonly kernels: readonly Kernel[];
 }
-
-/** Awaits a promise of WebGPU. */
-export type Wait = <T>(promise: Promise<T>) => Promise<T>;
 
 export interface WebGpuDeviceOptions {
   readonly name: string;
@@ -58,41 +51,33 @@ export class WebGpuDevice implements Device {
   readonly #tuner: Autotuner | undefined;
   readonly #wait: Wait;
   readonly #pool: BufferPool;
-  readonly #pipelines: PipelineCache;
   readonly #uniforms: UniformArena;
-  readonly #staging: StagingRing;
-  readonly #bindings: Bindings;
-  #encoder: GPUCommandEncoder | undefined;
-  #pass: GPUComputePassEncoder | undefined;
-  #batch = 0;
-  #recording: Command[] | undefined;
-  /** The kernels of a body that `precompile` runs; meanwhile nothing is dispatched, and memory is nowhere. */
-  #needed: Set<Kernel> | undefined;
-  #profiler: Profiler | undefined;
-  #error: Error | undefined;
-  #submits = 0;
+  readonly #stream: CommandStream;
+  readonly #dispatcher: Dispatcher;
+  readonly #staging: StagingBuffers;
+  readonly #readBack: ReadBack;
+  readonly #error: DeferredError;
 
   constructor(gpu: GPUDevice, options: WebGpuDeviceOptions) {
+    const { name, capabilities, tuner, wait = (promise) => promise } = options;
     this.gpu = gpu;
-    this.name = options.name;
-    this.capabilities = options.capabilities;
-    this.#tuner = options.tuner;
-    this.#wait = options.wait ?? ((promise) => promise);
+    this.name = name;
+    this.capabilities = capabilities;
+    this.#tuner = tuner;
+    this.#wait = wait;
+    const error = (this.#error = new DeferredError(gpu));
+    const uniforms = (this.#uniforms = new UniformArena(gpu));
+    const stream = (this.#stream = new CommandStream(gpu, uniforms));
     this.#pool = new BufferPool(gpu);
-    this.#pipelines = new PipelineCache(gpu, (error) => (this.#error ??= error));
-    this.#uniforms = new UniformArena(gpu);
-    this.#bindings = new Bindings(gpu, this.#uniforms);
-    this.#staging = new StagingRing(gpu);
-    gpu.addEventListener('uncapturederror', (event) => {
-      this.#error ??= new Error(`WebGPU: ${event.error.message}`);
-    });
-    void gpu.lost.then(({ reason, message }) => {
-      if (reason !== 'destroyed') this.#error ??= new Error(`the GPU device was lost: ${message}`);
-    });
+    this.#dispatcher = new Dispatcher(gpu, { stream, uniforms, error });
+    this.#staging = new StagingBuffers(gpu);
+    this.#readBack = new ReadBack(stream, this.#staging, { error, wait });
   }
 
   allocate(byteLength: number): Storage {
-    return this.#needed ? { id: -1, byteLength } : this.#pool.allocate(byteLength);
+    // What only shows its kernels needs no memory.
+    if (this.#dispatcher.purpose === 'precompile') return { id: -1, byteLength };
+    return this.#pool.allocate(byteLength);
   }
 
   release(storage: Storage): void {
@@ -100,16 +85,13 @@ export class WebGpuDevice implements Device {
   }
 
   write(storage: Storage, byteOffset: number, data: ArrayBufferView): void {
-    if (this.#recording || this.#needed) {
-      throw new Error(
-        'capture: the body writes a tensor from the host, which a replay would not repeat; write it before the capture',
-      );
-    }
-    const target = storage as GpuStorage;
+    const { purpose } = this.#dispatcher;
+    if (purpose) throw hostWriteError(purpose);
+    const { buffer } = storage as GpuStorage;
     // Queue writes overtake commands that are not yet submitted.
-    if (this.#encoder && target.lastBatch === this.#batch) this.flush();
+    if (this.#stream.isPending(storage as GpuStorage)) this.flush();
     this.gpu.queue.writeBuffer(
-      target.buffer,
+      buffer,
       byteOffset,
       data.buffer as ArrayBuffer,
       data.byteOffset,
@@ -119,7 +101,8 @@ export class WebGpuDevice implements Device {
 
   async read(storage: Storage, byteOffset: number, byteLength: number): Promise<ArrayBuffer> {
     if (byteLength === 0) return new ArrayBuffer(0);
-    const bytes = await this.#readBack((storage as GpuStorage).buffer, byteOffset, byteLength);
+    const { buffer } = storage as GpuStorage;
+    const bytes = await this.#readBack.read(buffer, byteOffset, byteLength);
     await this.#tuner?.runTrials();
     return bytes;
   }
@@ -140,71 +123,51 @@ export class WebGpuDevice implements Device {
     tensors: { inputs: readonly Tensor[]; outputs: readonly Tensor[] },
     params: P,
   ): void {
-    const temporaries: Storage[] = [];
-    const run: KernelRun = {
-      capabilities: this.capabilities,
-      tuning: this.#tuner && { tuner: this.#tuner, device: this },
-      dispatch: (...args) => this.#dispatch(...args),
-      temporary: (byteLength) => {
-        const storage = withMemoryTag('temporaries', () => this.allocate(byteLength));
-        temporaries.push(storage);
-        return storage;
-      },
-    };
-    try {
-      kernel(run, { ...tensors, params });
-    } finally {
-      for (const storage of temporaries) this.release(storage);
-    }
+    withTemporaries(this, (temporary) => {
+      kernel(
+        {
+          capabilities: this.capabilities,
+          tuning: this.#tuner && { tuner: this.#tuner, device: this },
+          dispatch: (...args) => this.#dispatcher.dispatch(...args),
+          temporary,
+        },
+        { ...tensors, params },
+      );
+    });
   }
 
   async precompile(body: () => void, onProgress?: CompileProgress): Promise<void> {
-    if (this.#recording) throw new Error('precompile: not inside a capture');
-    const kernels = (this.#needed = new Set<Kernel>());
-    try {
-      body();
-    } finally {
-      this.#needed = undefined;
-    }
-    await this.#wait(this.#pipelines.compile(kernels, onProgress));
+    const { purpose } = this.#dispatcher;
+    if (purpose) throw new Error(`precompile: not inside a ${purpose}`);
+    await this.#wait(this.#dispatcher.precompile(body, onProgress));
   }
 
   capture(body: () => void): WebGpuGraph {
-    if (this.#recording) throw new Error('capture: captures do not nest');
-    const commands: Command[] = (this.#recording = []);
+    if (this.#dispatcher.purpose) throw new Error('capture: captures do not nest');
+    let commands: readonly Command[] = [];
     const release = captureMemory(this.#pool, () => {
-      try {
-        body();
-      } finally {
-        this.#recording = undefined;
-      }
+      commands = this.#dispatcher.record(body);
     });
     const graph = guardedGraph({
       commandCount: commands.length,
-      isCapturing: () => this.#recording !== undefined,
-      replay: () => commands.forEach((command) => this.#encode(command)),
+      isCapturing: () => this.#dispatcher.purpose === 'capture',
+      replay: () => commands.forEach((command) => this.#stream.encode(command)),
       dispose: () => {
         release();
-        commands.length = 0;
+        commands = [];
       },
     });
     return { ...graph, kernels: commands.map(({ pipeline }) => pipeline.kernel) };
   }
 
   flush(): void {
-    if (!this.#encoder) return;
-    this.#endPass();
-    this.#uniforms.upload();
-    this.gpu.queue.submit([this.#encoder.finish()]);
-    this.#encoder = undefined;
-    this.#batch++;
-    this.#submits++;
+    this.#stream.submit();
   }
 
   async synchronize(): Promise<void> {
     this.flush();
     await this.#wait(this.gpu.queue.onSubmittedWorkDone());
-    if (this.#error) throw this.#error;
+    this.#error.check();
     await this.#tuner?.runTrials();
   }
 
@@ -213,21 +176,8 @@ export class WebGpuDevice implements Device {
    * takes a little longer than without.
    * @throws where the adapter has no timestamps
    */
-  async profile(body: () => void): Promise<DispatchTime[]> {
-    this.flush();
-    const profiler = (this.#profiler = new Profiler(this.gpu));
-    try {
-      body();
-    } finally {
-      this.#endPass();
-      this.#profiler = undefined;
-    }
-    if (profiler.isEmpty) return [];
-    const timestamps = profiler.resolve((this.#encoder ??= this.gpu.createCommandEncoder()));
-    const bytes = await this.#readBack(timestamps, 0, timestamps.size);
-    timestamps.destroy();
-    profiler.destroy();
-    return profiler.times(new BigUint64Array(bytes));
+  profile(body: () => void): Promise<DispatchTime[]> {
+    return profile(this.gpu, { stream: this.#stream, readBack: this.#readBack }, body);
   }
 
   memory(): MemoryReport {
@@ -237,79 +187,15 @@ export class WebGpuDevice implements Device {
   /** Counts since the start, for tests of the steady state. */
   statistics(): DeviceStatistics {
     return {
-      submits: this.#submits,
-      pipelines: this.#pipelines.size,
-      bindGroups: this.#bindings.created,
+      submits: this.#stream.submits,
+      pipelines: this.#dispatcher.pipelines.size,
+      bindGroups: this.#dispatcher.bindings.created,
       buffers: this.#pool.created + this.#uniforms.pageCount + this.#staging.created,
       uniformBlocks: this.#uniforms.blockCount,
     };
   }
 
   destroy(): void {
-    this.#uniforms.destroy();
-    this.#staging.destroy();
     this.gpu.destroy();
-  }
-
-  #dispatch(
-    kernel: Kernel,
-    buffers: readonly (Tensor | Storage)[],
-    uniforms: readonly number[],
-    [x, y = 1, z = 1]: readonly [number, number?, number?],
-  ): void {
-    if (x * y * z === 0) return;
-    if (this.#needed) {
-      this.#needed.add(kernel);
-      return;
-    }
-    const pipeline = this.#pipelines.get(kernel);
-    const command: Command = {
-      pipeline,
-      ...this.#bindings.bind(pipeline, buffers, uniforms),
-      workgroups: [x, y, z],
-      storages: buffers.map(
-        (buffer) => (buffer instanceof Tensor ? buffer.storage : buffer) as GpuStorage,
-      ),
-    };
-    this.#recording?.push(command);
-    this.#encode(command);
-  }
-
-  #encode({ pipeline, bindGroup, offsets, workgroups, storages }: Command): void {
-    for (const storage of storages) storage.lastBatch = this.#batch;
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    if (this.#profiler) {
-      this.#endPass();
-      const timestampWrites = this.#profiler.next(pipeline.kernel);
-      this.#pass = this.#encoder.beginComputePass({ timestampWrites });
-    }
-    this.#pass ??= this.#encoder.beginComputePass();
-    this.#pass.setPipeline(pipeline.pipeline);
-    this.#pass.setBindGroup(0, bindGroup, offsets);
-    this.#pass.dispatchWorkgroups(...workgroups);
-  }
-
-  async #readBack(buffer: GPUBuffer, byteOffset: number, byteLength: number): Promise<ArrayBuffer> {
-    const staging = this.#staging.take(byteLength);
-    this.#endPass();
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    this.#encoder.copyBufferToBuffer(buffer, byteOffset, staging, 0, byteLength);
-    this.flush();
-    try {
-      await this.#wait(staging.mapAsync(GPUMapMode.READ, 0, byteLength));
-    } catch (error) {
-      staging.destroy();
-      throw this.#error ?? error;
-    }
-    const bytes = staging.getMappedRange(0, byteLength).slice(0);
-    staging.unmap();
-    this.#staging.give(staging);
-    if (this.#error) throw this.#error;
-    return bytes;
-  }
-
-  #endPass(): void {
-    this.#pass?.end();
-    this.#pass = undefined;
   }
 }

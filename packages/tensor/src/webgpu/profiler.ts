@@ -1,4 +1,6 @@
+import type { CommandStream } from './command-stream.ts';
 import type { Kernel } from './kernel.ts';
+import type { ReadBack } from './read-back.ts';
 
 /** GPU time of one dispatch. */
 export interface DispatchTime {
@@ -62,4 +64,24 @@ export class Profiler {
   destroy(): void {
     for (const set of this.#sets) set.destroy();
   }
+}
+
+/**
+ * GPU time of each dispatch that `body` issues, in their order.
+ * @throws where the adapter has no timestamps
+ */
+export async function profile(
+  gpu: GPUDevice,
+  { stream, readBack }: { stream: CommandStream; readBack: ReadBack },
+  body: () => void,
+): Promise<DispatchTime[]> {
+  const profiler = new Profiler(gpu);
+  stream.submit();
+  stream.profile(profiler, body);
+  if (profiler.isEmpty) return [];
+  const timestamps = profiler.resolve(stream.outsidePass());
+  const bytes = await readBack.read(timestamps, 0, timestamps.size);
+  timestamps.destroy();
+  profiler.destroy();
+  return profiler.times(new BigUint64Array(bytes));
 }

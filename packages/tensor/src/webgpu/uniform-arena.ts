@@ -61,10 +61,6 @@ export class UniformArena {
     this.#uploadedTo = this.#used;
   }
 
-  destroy(): void {
-    this.#pages.forEach((page) => page.destroy());
-  }
-
   #addPage(): void {
     this.upload();
     this.#pages.push(

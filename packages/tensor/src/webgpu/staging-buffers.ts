@@ -4,7 +4,7 @@ import { blockSize, FreeBlocks } from '../free-blocks.ts';
 const mostIdleBytes = 16 << 20;
 
 /** Mappable buffers for read-backs, used again by size, so that a steady loop of reads makes none. */
-export class StagingRing {
+export class StagingBuffers {
   readonly #device: GPUDevice;
   readonly #idle = new FreeBlocks<GPUBuffer>();
   #idleBytes = 0;
@@ -46,7 +46,8 @@ export class StagingRing {
     this.#idle.add(buffer.size, buffer);
   }
 
-  destroy(): void {
+  /** Destroys the idle buffers. */
+  trim(): void {
     for (const buffer of this.#idle.takeAll()) buffer.destroy();
     this.#idleBytes = 0;
   }
