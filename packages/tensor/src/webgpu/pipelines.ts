@@ -66,7 +66,10 @@ export class PipelineCache {
     return this.#add(kernel, this.#device.createComputePipeline(descriptor), layout);
   }
 
+  /** Another compilation of the same source may have come first; its pipeline has bind groups already. */
   #add(kernel: Kernel, pipeline: GPUComputePipeline, layout: GPUBindGroupLayout): Pipeline {
+    const known = this.#bySource.get(kernel.source);
+    if (known) return known;
     const added = { id: this.#bySource.size, kernel, pipeline, layout };
     this.#bySource.set(kernel.source, added);
     return added;
