@@ -3,7 +3,7 @@ import { Tensor } from '../tensor.ts';
 import type { GpuStorage } from './buffer-pool.ts';
 import type { Kernel } from './kernel.ts';
 import type { Pipeline } from './pipelines.ts';
-import type { UniformArena } from './uniform-arena.ts';
+import type { UniformArena, UniformPage, UniformPlace } from './uniform-arena.ts';
 
 /** What a dispatch binds. */
 export interface Bound {
@@ -42,7 +42,7 @@ export class Bindings {
     return { bindGroup, offsets: place ? [place.offset] : [] };
   }
 
-  #placeUniforms(kernel: Kernel, values: readonly number[]): { page: number; offset: number } {
+  #placeUniforms(kernel: Kernel, values: readonly number[]): UniformPlace {
     const types = Object.values(kernel.uniforms);
     if (types.length !== values.length) {
       throw new Error(
@@ -66,7 +66,7 @@ export class Bindings {
   #group(
     pipeline: Pipeline,
     buffers: readonly (Tensor | Storage)[],
-    page: number | undefined,
+    page: UniformPage | undefined,
   ): GPUBindGroup {
     const bound = buffers.map((buffer) => {
       const isTensor = buffer instanceof Tensor;
@@ -80,7 +80,7 @@ export class Bindings {
     });
     const uniformSize = Math.ceil(Object.keys(pipeline.kernel.uniforms).length / 4) * 16;
     const key =
-      `${pipeline.id}/${page ?? ''}` +
+      `${pipeline.id}/${page?.id ?? ''}` +
       bound.map(({ storage, offset, size }) => `,${storage.id}:${offset}:${size}`).join('');
     let group = this.#groups.get(key);
     if (!group) {
@@ -88,10 +88,10 @@ export class Bindings {
         binding,
         resource: { buffer: storage.buffer, offset, size },
       }));
-      if (page !== undefined) {
+      if (page) {
         entries.push({
           binding: bound.length,
-          resource: { buffer: this.#uniforms.page(page), offset: 0, size: uniformSize },
+          resource: { buffer: page.buffer, offset: 0, size: uniformSize },
         });
       }
       group = this.#gpu.createBindGroup({ layout: pipeline.layout, entries });
