@@ -1,7 +1,6 @@
 import { valueAndGrad } from '@farmer/autograd';
 import { Adam, createKeyValueCache, Init, Linear, Module, TransformerBlock } from '@farmer/nn';
 import {
-  addAssign,
   assign,
   crossEntropy,
   layerNorm,
@@ -185,13 +184,12 @@ function decode(device: Device, { batch, tokens, width, heads }: DecodeWork): Ta
   const first = noise(1, [batch, 1, width]);
   const token = put(first);
   const position = persist(tensor([0], [1], 'u32'));
-  const one = persist(tensor([1], [1], 'u32'));
   const cache = persist(createKeyValueCache([batch, tokens, width]));
   const graph = device.capture(() =>
     scope(() => {
       const y = module.step(token, cache, position);
       assign(token, map('y / (1 + abs(y))', { y }));
-      addAssign(position, one);
+      assign(position, map('position + 1', { position }));
     }),
   );
   const run = async (): Promise<void> => {
@@ -209,7 +207,7 @@ function decode(device: Device, { batch, tokens, width, heads }: DecodeWork): Ta
     dispose: () => {
       graph.dispose();
       module.dispose();
-      for (const t of [token, position, one, cache.keys, cache.values]) t.dispose();
+      for (const t of [token, position, cache.keys, cache.values]) t.dispose();
     },
   };
 }

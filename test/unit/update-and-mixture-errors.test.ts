@@ -43,3 +43,19 @@ test('an optimiser step refuses a gradient, an arena or decays that do not fit i
     'adamw: 1 parameters need as many weight decays, got 0',
   );
 });
+
+test('a sum or a cache in place refuses integers, whose bits it would add or store as floats', () => {
+  const integers: TensorSpec = { shape: [2, 3, 4], dtype: 'i32' };
+  const floats = spec(2, 3, 4);
+  const position: TensorSpec = { shape: [1], dtype: 'u32' };
+  expect(infer('addAssign', [floats, floats], undefined)).toEqual([]);
+  expect(infer('cacheWrite', [floats, floats, position], {})).toEqual([]);
+  for (const pair of [
+    [integers, floats],
+    [floats, integers],
+    [integers, integers],
+  ] as const) {
+    expect(() => infer('addAssign', [...pair], undefined)).toThrow('needs two f32 tensors');
+    expect(() => infer('cacheWrite', [...pair, position], {})).toThrow('expected f32');
+  }
+});

@@ -23,9 +23,11 @@ export const addAssignOp: Op<undefined> = {
   name: 'addAssign',
   mutates: [0],
   infer([target, value]) {
-    if (!sameShape(target!.shape, value!.shape)) {
+    const fits = [target!, value!].every(({ dtype }) => dtype === 'f32');
+    if (!fits || !sameShape(target!.shape, value!.shape)) {
+      const given = [target!, value!].map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`);
       throw new ShapeError(
-        `addAssign: target ${formatShape(target!.shape)} and value ${formatShape(value!.shape)} differ`,
+        `addAssign: target ${given[0]} and value ${given[1]}; needs two f32 tensors of one shape`,
       );
     }
     return [];
@@ -50,7 +52,10 @@ export const addAssignOp: Op<undefined> = {
   },
 };
 
-/** Adds to a tensor in place, for counters and running sums that outlive a step; not differentiable. */
+/**
+ * Adds to a tensor in place, for counters and running sums that outlive a step; not differentiable.
+ * @throws ShapeError unless both are f32 and of one shape
+ */
 export function addAssign(target: Tensor, value: Tensor): void {
   apply(addAssignOp, [target, value], undefined);
 }

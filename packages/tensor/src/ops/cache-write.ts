@@ -27,10 +27,18 @@ export const cacheWriteOp: Op<Record<string, never>> = {
   mutates: [0],
   infer([cache, rows, position]) {
     const [c, r] = [cache!.shape, rows!.shape];
-    if (c.length !== 3 || r.length !== 3 || c[0] !== r[0] || c[2] !== r[2] || r[1]! > c[1]!) {
+    const isFloat = cache!.dtype === 'f32' && rows!.dtype === 'f32';
+    if (
+      !isFloat ||
+      c.length !== 3 ||
+      r.length !== 3 ||
+      c[0] !== r[0] ||
+      c[2] !== r[2] ||
+      r[1]! > c[1]!
+    ) {
       throw new ShapeError(
-        `cacheWrite: rows ${formatShape(r)} do not fit a cache ${formatShape(c)}; ` +
-          'expected [batch, rows, width] and [batch, length, width]',
+        `cacheWrite: rows ${rows!.dtype} ${formatShape(r)} do not fit a cache ${cache!.dtype} ${formatShape(c)}; ` +
+          'expected f32 [batch, rows, width] and [batch, length, width]',
       );
     }
     if (position!.dtype !== 'u32' || !sameShape(position!.shape, [1])) {
