@@ -193,6 +193,21 @@ describeOnDevices('autograd', (device) => {
     value.dispose();
   });
 
+  test('customVjp frees what its forward pass makes on the way', async () => {
+    const twice = () =>
+      customVjp(
+        [w],
+        (w) => map('2 * x', { x: map('w + 1', { w }) }),
+        (gradient) => [gradient],
+      );
+    twice().dispose();
+    const before = device().memory().liveBlocks;
+    const output = twice();
+    expect(device().memory().liveBlocks).toBe(before + 1);
+    close(await values(output), await values(map('2 * (w + 1)', { w })));
+    output.dispose();
+  });
+
   test('noGrad cuts the gradient', async () => {
     const gradient = grad((v) => sum(map('v * c', { v, c: noGrad(() => map('v * v', { v })) })))(w);
     close(await values(gradient), [0.09, 0.04, 0.49]);

@@ -1,4 +1,4 @@
-import { currentRecorder, withRecorder, type Op, type Tensor } from '@farmer/tensor';
+import { currentRecorder, scope, withRecorder, type Op, type Tensor } from '@farmer/tensor';
 
 /** Gradients of the inputs, given the output's; null: no gradient. */
 export type CustomVjp = (
@@ -7,14 +7,17 @@ export type CustomVjp = (
   output: Tensor,
 ) => (Tensor | null)[];
 
-/** Runs `forward` hidden from the tape and records it as one op with the given vector-Jacobian product. */
+/**
+ * Runs `forward` hidden from the tape and records it as one op with the given vector-Jacobian product. Frees what
+ * `forward` makes but its output.
+ */
 export function customVjp(
   inputs: readonly Tensor[],
   forward: (...inputs: Tensor[]) => Tensor,
   vjp: CustomVjp,
   name = 'custom',
 ): Tensor {
-  const output = withRecorder(null, () => forward(...inputs));
+  const output = withRecorder(null, () => scope(() => forward(...inputs)));
   // Only its name and vjp are ever used: it has already run.
   const op = {
     name,
