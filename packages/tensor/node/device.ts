@@ -9,23 +9,6 @@ export interface OpenWebGpuDevice extends OpenAdapter {
   readonly subgroupMaxSize: number;
   /** The features that kernels use, and that the device has. */
   readonly features: ReadonlySet<string>;
-  /**
-   * Rejects with a clear error when the device is lost other than by `destroy`; never resolves.
-   * Race long waits against it: a lost device's promises may stay pending.
-   */
-  readonly lost: Promise<never>;
-}
-
-/** The device is gone (a driver crash, a reset or a time-out), and every buffer with it. */
-export class DeviceLostError extends Error {
-  constructor(adapterName: string, message: string) {
-    const reason = message.trim() || 'the driver gave no reason';
-    super(
-      `the WebGPU device on '${adapterName}' was lost (${reason}); its buffers are gone, ` +
-        'so start again from the last checkpoint.',
-    );
-    this.name = 'DeviceLostError';
-  }
 }
 
 /**
@@ -40,12 +23,6 @@ export async function openWebGpuDevice(
   const opened = await openAdapter(options);
   const { adapter, name } = opened;
   const device = await requestGpu(adapter);
-  const lost = device.lost.then(({ reason, message }) => {
-    if (reason === 'destroyed') return new Promise<never>(() => {});
-    throw new DeviceLostError(name, message);
-  });
-  // Whoever waits for it hears of it; with nobody waiting it must not end the process by itself.
-  lost.catch(() => {});
   device.addEventListener('uncapturederror', (event) => {
     console.error(`WebGPU error on '${name}': ${event.error.message}`);
   });
@@ -57,6 +34,5 @@ export async function openWebGpuDevice(
     subgroupMinSize: hasSubgroups ? info.subgroupMinSize : 0,
     subgroupMaxSize: hasSubgroups ? info.subgroupMaxSize : 0,
     features: new Set(KERNEL_FEATURES.filter((feature) => device.features.has(feature))),
-    lost,
   };
 }

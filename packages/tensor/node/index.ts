@@ -1,7 +1,7 @@
 export { NoAdapterError, openAdapter } from './adapter.ts';
 export type { OpenAdapter, OpenAdapterOptions } from './adapter.ts';
 export type { AdapterKind } from './advice.ts';
-export { DeviceLostError, openWebGpuDevice } from './device.ts';
+export { openWebGpuDevice } from './device.ts';
 export type { OpenWebGpuDevice } from './device.ts';
 export type { Rejection } from './system-drivers.ts';
 export { openTuner, tuningFile } from './tuning-cache.ts';

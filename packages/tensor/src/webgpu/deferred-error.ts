@@ -7,7 +7,13 @@ export class DeferredError {
       this.note(new Error(`WebGPU: ${error.message}`)),
     );
     void gpu.lost.then(({ reason, message }) => {
-      if (reason !== 'destroyed') this.note(new Error(`the GPU device was lost: ${message}`));
+      if (reason === 'destroyed') return;
+      const why = message.trim() || 'the driver gave no reason';
+      this.note(
+        new Error(
+          `the GPU device was lost (${why}); its memory is gone, so start again from the last checkpoint`,
+        ),
+      );
     });
   }
 
