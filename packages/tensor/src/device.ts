@@ -8,13 +8,13 @@ export interface Storage {
 }
 
 export interface MemoryReport {
-  /** Bytes in blocks that tensors hold. */
+  /** Bytes in blocks in use: of tensors, graphs, and the device's own code. */
   live: number;
   /** Bytes in blocks that wait in the pool for reuse. */
   pooled: number;
   /** The largest `live + pooled` so far. */
   peak: number;
-  /** Blocks that tensors hold. */
+  /** Blocks in use. */
   liveBlocks: number;
   /** `live` by what it was allocated for; see `withMemoryTag`. */
   byTag: Readonly<Record<string, number>>;
@@ -53,7 +53,7 @@ export interface Device {
   release(storage: Storage): void;
   write(storage: Storage, byteOffset: number, data: ArrayBufferView): void;
   read(storage: Storage, byteOffset: number, byteLength: number): Promise<ArrayBuffer>;
-  /** Whether the device has a kernel, or a reference fallback, for the op; if not, `apply` decomposes it. */
+  /** Whether the device has a kernel for the op; if not, `apply` decomposes it into ops that have one, where it can. */
   supports(op: Op<unknown>): boolean;
   run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void;
   /**
@@ -64,8 +64,8 @@ export interface Device {
   precompile(body: () => void, onProgress?: CompileProgress): Promise<void>;
   /**
    * Runs `body` and records the commands that it issues. Memory that it allocates and frees is reused
-   * inside the recording and belongs to the returned graph; tensors it leaves alive stay valid
-   * until the graph is disposed.
+   * inside the recording and belongs to the returned graph. Tensors that it uses or leaves alive belong to the
+   * caller, who must not free them before the last replay.
    */
   capture(body: () => void): Graph;
   /** Starts what is pending without waiting for it. */
