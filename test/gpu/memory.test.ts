@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  assign,
   empty,
   map,
   mean,
@@ -125,6 +126,35 @@ describe.each(testDevices)('memory on %s', (name) => {
       expect(device.memory()).toMatchObject({ live, pooled, peak });
       x.dispose();
       for (const { keys, values } of caches) [keys, values].forEach((each) => each.dispose());
+    });
+    device.destroy();
+  });
+
+  test('that nothing uses is given back by trim, and what a graph or a tensor uses is not', async () => {
+    const device = await openTestDevice(name);
+    await withDefaultDevice(device, async () => {
+      const x = tensor(normals(3, 4096), [4096]);
+      const y = empty([4096]);
+      // Its intermediate results lie in memory that the graph keeps.
+      const graph = device.capture(() =>
+        scope(() => assign(y, map('2 * x', { x: map('x + 1', { x }) }))),
+      );
+      scope(() => mean(map('x * x', { x })));
+      const before = device.memory();
+      expect(before.pooled).toBeGreaterThan(0);
+      device.trim();
+      const after = device.memory();
+      expect(after.live).toBe(before.live);
+      // The CPU's memory cannot shrink.
+      expect(after.pooled).toBe(device.kind === 'webgpu' ? 0 : before.pooled);
+      graph.replay();
+      const expected = Array.from(await x.data(), (value) => 2 * (value + 1));
+      expect([...(await y.data())]).toEqual(expected.map((value) => expect.closeTo(value, 4)));
+      // The shapes from before, in new memory.
+      const mapped = scope(() => map('x + 1', { x }));
+      expect((await mapped.data())[0]).toBeCloseTo(expected[0]! / 2, 5);
+      graph.dispose();
+      [x, y, mapped].forEach((each) => each.dispose());
     });
     device.destroy();
   });

@@ -118,10 +118,12 @@ export class CapturedTraining {
     };
   }
 
+  /** Frees what the training alone needs, and gives it back to the system: what comes next needs less. */
   dispose(): void {
     this.#graph?.dispose();
     this.#totals.dispose();
     this.optimiser.dispose();
+    this.#totals.device.trim();
   }
 
   #setStep(): void {

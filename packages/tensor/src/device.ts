@@ -73,6 +73,11 @@ export interface Device {
   /** Resolves when all pending work is done. */
   synchronize(): Promise<void>;
   memory(): MemoryReport;
+  /**
+   * Gives the free memory that is kept for later tensors back to the system, where the device can. To be called
+   * between phases of different needs, as after a training; inside of a phase it would only be asked for again.
+   */
+  trim(): void;
   destroy(): void;
 }
 

@@ -81,6 +81,11 @@ export class MemoryLedger {
     if (toPool) this.#pooled += size;
   }
 
+  /** Books pooled blocks out of existence. */
+  drop(size: number): void {
+    this.#pooled -= size;
+  }
+
   report(): MemoryReport {
     const byTag = this.#inUse.toRecord();
     return {

@@ -93,6 +93,8 @@ export class ShapeDevice implements Device {
     return this.#ledger.report();
   }
 
+  trim(): void {}
+
   /** What the ops so far need of memory, if each tensor goes right after its last use. */
   need(): MemoryNeed {
     return this.#liveness.need();

@@ -128,6 +128,9 @@ export class CpuDevice implements Device {
     return this.#pool.memory.report();
   }
 
+  /** Does nothing: a WebAssembly memory cannot shrink. */
+  trim(): void {}
+
   destroy(): void {
     this.#pool.destroy();
   }

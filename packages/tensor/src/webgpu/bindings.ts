@@ -31,6 +31,11 @@ export class Bindings {
     return this.#created;
   }
 
+  /** Forgets bind groups, which hold on to their buffers. */
+  clear(): void {
+    this.#groups.clear();
+  }
+
   /** @param uniforms the values of the kernel's parameters, in their order */
   bind(
     pipeline: Pipeline,

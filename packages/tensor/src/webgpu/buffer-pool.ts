@@ -82,6 +82,14 @@ export class BufferPool {
     };
   }
 
+  /** Destroys the free buffers; commands that use them must have been submitted. */
+  trim(): void {
+    for (const { buffer, byteLength } of this.#free.takeAll()) {
+      buffer.destroy();
+      this.#ledger.drop(byteLength);
+    }
+  }
+
   report(): MemoryReport {
     return this.#ledger.report();
   }

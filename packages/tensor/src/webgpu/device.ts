@@ -184,6 +184,14 @@ export class WebGpuDevice implements Device {
     return this.#pool.report();
   }
 
+  trim(): void {
+    if (this.#dispatcher.purpose) throw new Error('trim: not inside a capture');
+    this.flush();
+    this.#pool.trim();
+    this.#staging.trim();
+    this.#dispatcher.bindings.clear();
+  }
+
   /** Counts since the start, for tests of the steady state. */
   statistics(): DeviceStatistics {
     return {
