@@ -166,12 +166,14 @@ describe('linear memory', () => {
       fc.integer({ min: 1, max: 5000 }),
       fc.integer({ min: 1, max: 300_000 }),
     );
-    const step = fc.record({ bytes: request, releaseAt: fc.option(fc.nat(20)) });
+    const trims = fc.boolean();
+    const step = fc.record({ bytes: request, releaseAt: fc.option(fc.nat(20)), trims });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const memory = new LinearMemory({ shared: false, reserved: 1000 });
         const live: { pointer: number; bytes: number }[] = [];
-        for (const { bytes, releaseAt } of steps) {
+        for (const { bytes, releaseAt, trims } of steps) {
+          if (trims) memory.trim();
           const pointer = memory.allocate(bytes);
           expect(pointer % 256).toBe(0);
           expect(pointer).toBeGreaterThanOrEqual(1000);
@@ -204,6 +206,26 @@ describe('linear memory', () => {
     const { peak, pooled } = memory.report();
     for (let i = 0; i < 100; i++) round();
     expect(memory.report()).toMatchObject({ live: 0, pooled, peak, liveBlocks: 0, byTag: {} });
+  });
+
+  it('makes room for larger blocks of free ones when it is trimmed, and moves none in use', () => {
+    const memory = new LinearMemory({ shared: false });
+    const sizes = [500_000, 600_000, 700_000, 800_000, 900_000];
+    const blocks = sizes.map((bytes) => memory.allocate(bytes));
+    const end = memory.memory.buffer.byteLength;
+    const [first, second, third, fourth, last] = blocks as [number, number, number, number, number];
+    // The last of them to come joins the room on both of its sides.
+    for (const pointer of [second, fourth, third]) memory.release(pointer);
+    const { live } = memory.report();
+    memory.trim();
+    expect(memory.report()).toMatchObject({ live, pooled: 0, liveBlocks: 2 });
+    const large = memory.allocate(2_000_000);
+    expect(large).toBe(second);
+    expect(large + memory.sizeOf(large)).toBeLessThanOrEqual(last);
+    expect(memory.memory.buffer.byteLength).toBe(end);
+    // The rest of the room is too small for this one.
+    expect(memory.allocate(500_000)).toBeGreaterThan(last);
+    for (const pointer of [first, last]) memory.release(pointer);
   });
 
   it('refuses to release twice, and says so when memory is exhausted', () => {

@@ -118,7 +118,7 @@ export class CapturedTraining {
     };
   }
 
-  /** Frees what the training alone needs, and gives it back to the system: what comes next needs less. */
+  /** Frees what the training alone needs, and gives up all free memory of the device: what comes next needs other sizes. */
   dispose(): void {
     this.#graph?.dispose();
     this.#totals.dispose();

@@ -74,8 +74,9 @@ export interface Device {
   synchronize(): Promise<void>;
   memory(): MemoryReport;
   /**
-   * Gives the free memory that is kept for later tensors back to the system, where the device can. To be called
-   * between phases of different needs, as after a training; inside of a phase it would only be asked for again.
+   * Gives up the free memory that is kept for later tensors: a GPU's goes back to the system; the CPU's, which cannot
+   * shrink, becomes room for blocks of any size. To be called between phases of different needs, as after a training;
+   * inside of a phase it would only be asked for again.
    */
   trim(): void;
   destroy(): void;

@@ -128,8 +128,11 @@ export class CpuDevice implements Device {
     return this.#pool.memory.report();
   }
 
-  /** Does nothing: a WebAssembly memory cannot shrink. */
-  trim(): void {}
+  trim(): void {
+    // A kernel's code is written at once, where a pending command may still write.
+    this.flush();
+    this.#pool.memory.trim();
+  }
 
   destroy(): void {
     this.#pool.destroy();

@@ -2,6 +2,7 @@ import { roundUp } from '../round-up.ts';
 import type { MemoryReport } from '../device.ts';
 import { blockAlignment, blockSize, bucketSize, FreeBlocks } from '../free-blocks.ts';
 import { MemoryLedger } from '../memory-ledger.ts';
+import { FreeRoom } from './free-room.ts';
 
 const pageBytes = 65536;
 const maxPages = 65536;
@@ -22,14 +23,15 @@ export class LinearMemory {
   /** Sizes of all blocks, in use or free, by address. */
   readonly #blocks = new Map<number, number>();
   readonly #ledger = new MemoryLedger();
-  #end: number;
+  readonly #room: FreeRoom;
 
   /** @param reserved bytes at the start of the memory that are never handed out */
   constructor(options: { shared: boolean; reserved?: number }) {
     const { shared, reserved = blockAlignment } = options;
     this.isShared = shared;
-    this.#end = roundUp(reserved, blockAlignment);
-    const initial = Math.ceil((this.#end + overreadBytes) / pageBytes);
+    const start = roundUp(reserved, blockAlignment);
+    this.#room = new FreeRoom(start, maxPages * pageBytes - overreadBytes);
+    const initial = Math.ceil((start + overreadBytes) / pageBytes);
     this.memory = new WebAssembly.Memory({ initial, maximum: maxPages, shared });
   }
 
@@ -53,7 +55,7 @@ export class LinearMemory {
     return this.#blocks.get(pointer)!;
   }
 
-  /** A block that was never in use, so that no pending or captured command writes to it. */
+  /** A block where none was since `trim`, so that no pending or captured command writes to it. */
   allocateNew(byteLength: number): number {
     return this.#extend(bucketSize(byteLength)) ?? this.#throwFull(byteLength);
   }
@@ -85,6 +87,19 @@ export class LinearMemory {
     };
   }
 
+  /**
+   * Gives up the free blocks, whose room then serves blocks of any size; the memory itself cannot shrink. No pending
+   * command may use them.
+   */
+  trim(): void {
+    for (const pointer of this.#free.takeAll()) {
+      const size = this.sizeOf(pointer);
+      this.#blocks.delete(pointer);
+      this.#room.give(pointer, size);
+      this.#ledger.drop(size);
+    }
+  }
+
   report(): MemoryReport {
     return this.#ledger.report();
   }
@@ -113,19 +128,26 @@ export class LinearMemory {
     return pointer;
   }
 
-  /** A new block at the end; the memory grows by a quarter at least, since growing has a cost. */
+  /** A new block where no block is. */
   #extend(size: number): number | undefined {
-    const pages = this.memory.buffer.byteLength / pageBytes;
-    const needed = Math.ceil((this.#end + size + overreadBytes) / pageBytes);
-    if (needed > maxPages) return undefined;
-    if (needed > pages && !this.#grow(Math.max(needed, Math.ceil(pages * 1.25)) - pages)) {
-      if (!this.#grow(needed - pages)) return undefined;
+    const pointer = this.#room.take(size);
+    if (pointer === undefined) return undefined;
+    if (!this.#growTo(pointer + size + overreadBytes)) {
+      this.#room.give(pointer, size);
+      return undefined;
     }
-    const pointer = this.#end;
-    this.#end += size;
     this.#blocks.set(pointer, size);
     this.#ledger.take(pointer, size, { fromPool: false });
     return pointer;
+  }
+
+  /** Grows the memory by a quarter at least, where it can, since growing has a cost. */
+  #growTo(end: number): boolean {
+    const pages = this.memory.buffer.byteLength / pageBytes;
+    const missing = Math.ceil(end / pageBytes) - pages;
+    if (missing <= 0) return true;
+    const ample = Math.min(Math.ceil(pages / 4), maxPages - pages);
+    return this.#grow(Math.max(missing, ample)) || this.#grow(missing);
   }
 
   #grow(pages: number): boolean {
