@@ -110,6 +110,20 @@ describe('training', () => {
       }
     });
 
+    test(`on ${name} a training that ends gives up all memory but its model's`, async () => {
+      const device = await use(openTestDevice(name));
+      const model = new Farmer(config.model, 1);
+      // The CPU keeps the code of the kernels that it has built.
+      const held = () => ({ ...device.memory().byTag, kernels: 0 });
+      const before = held();
+      const trainer = newTrainer({ model });
+      trainer.advance();
+      trainer.dispose();
+      expect(device.memory().pooled).toBe(0);
+      expect(held()).toEqual(before);
+      expect((await evaluate(model, histogram, dataset)).bitsPerDim).toBeGreaterThan(0);
+    });
+
     test(`on ${name} metrics are those of their own steps, however late they are awaited`, async () => {
       await use(openTestDevice(name));
       const [prompt, late] = [newTrainer(), newTrainer()];

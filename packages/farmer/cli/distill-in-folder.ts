@@ -4,6 +4,7 @@ import { imagesAt } from '../src/data/image-dataset.ts';
 import { paddedSize } from '../src/dimensions.ts';
 import { pixelMap } from '../src/dequantize.ts';
 import { Distiller } from '../src/distill.ts';
+import type { StudentFlow } from '../src/student-flow.ts';
 import { compareReverse, type ReverseComparison } from '../src/reverse-comparison.ts';
 import type { DistillationRun } from './distillation-run.ts';
 import { withFolderLock } from './folder-lock.ts';
@@ -51,10 +52,12 @@ async function distill(session: DistillationSession): Promise<void> {
       await writeStudent(folder.checkpoint, info, state, await trainer.optimiser.stateDict());
     },
   });
-  const { step } = trainer;
+  const { step, student } = trainer;
+  // The comparison has needs of its own.
+  trainer.dispose();
   output.line(`saved       ${folder.checkpoint} at step ${step} of ${steps}`);
   if (step < steps) output.line(`go on with  farmer distill --run-out ${folder.path}`);
-  const reverse = isInterrupted ? undefined : await compare(session, trainer);
+  const reverse = isInterrupted ? undefined : await compare(session, student);
   const after = await hashOf(model);
   printHashes(output, before, after);
   if (step === steps) output.line(`next        ${measuring(run.teacher, folder)}`);
@@ -63,7 +66,6 @@ async function distill(session: DistillationSession): Promise<void> {
     ...{ loss: metrics?.loss, imagesPerSecond, reverse },
     teacher: { path: run.teacher, hashBefore: before, hashAfter: after },
   });
-  trainer.dispose();
 }
 
 /** The command that compares images of teacher and student. */
@@ -104,7 +106,7 @@ async function restore(
 /** Measures both inverses on the test images, each in the middle of its pixels' bins. */
 async function compare(
   { teacher: { model, checkpoint }, testImages, output }: DistillationSession,
-  { student }: Distiller,
+  student: StudentFlow,
 ): Promise<ReverseComparison> {
   const { channels, count } = testImages;
   const { images } = imagesAt(

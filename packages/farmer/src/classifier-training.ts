@@ -57,9 +57,9 @@ export class ClassifierTrainer extends CapturedTraining {
 
   /** Frees all but the classifier. */
   override dispose(): void {
-    super.dispose();
     this.#images.dispose();
     this.#labels.dispose();
+    super.dispose();
   }
 }
 

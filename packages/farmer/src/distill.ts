@@ -65,9 +65,9 @@ export class Distiller extends CapturedTraining {
 
   /** Frees all but the student. */
   override dispose(): void {
-    super.dispose();
     this.#batches.dispose();
     this.#random.dispose();
+    super.dispose();
   }
 }
 

@@ -85,9 +85,9 @@ export class Trainer extends CapturedTraining {
 
   /** Frees all but the model. */
   override dispose(): void {
-    super.dispose();
     this.#batches.dispose();
     this.#labels.dispose();
+    super.dispose();
   }
 }
 

@@ -78,6 +78,8 @@ async function finish(run: PlannedRun, session: AblationSession): Promise<RunRes
     await writeResult(folder, measured);
     return measured;
   });
+  // The next model's training needs other sizes.
+  device.trim();
   const { bitsPerDim, standardError } = result;
   output.line(`  measured    ${bitsPerDim.toFixed(4)} ± ${standardError.toFixed(4)} bits/dim`);
   return result;
