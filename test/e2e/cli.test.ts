@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,14 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeSafetensors, encodeSafetensors } from '@farmer/nn';
 import { readCheckpoint } from '../../packages/farmer/cli/checkpoint.ts';
 import { withFolderLock } from '../../packages/farmer/cli/folder-lock.ts';
-import {
-  ended,
-  runCli,
-  runCliWell,
-  startCli,
-  startInTerminal,
-  type CliResult,
-} from '../support/cli.ts';
+import { runCli, runCliWell, startCli, startInTerminal, type CliResult } from '../support/cli.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -177,11 +171,15 @@ describe('training', () => {
 
   it('ends with its terminal, and has saved', async () => {
     const args = ['train', ...cpu, ...small, '--run', run('terminal'), '--checkpoint-steps', '1'];
-    const pidFile = join(folder, 'pid');
-    const terminal = startInTerminal(args, pidFile);
+    const codeFile = join(folder, 'code');
+    const terminal = startInTerminal(args, codeFile);
     while (!existsSync(checkpoint('terminal')) && terminal.exitCode === null) await delay(2);
     terminal.kill('SIGKILL');
-    await ended(Number(await readFile(pidFile, 'utf8')));
+    while (!existsSync(codeFile)) await delay(10);
+    // It notices the signal first, or that it cannot write.
+    const { SIGHUP, SIGPIPE } = constants.signals;
+    const code = Number(await readFile(codeFile, 'utf8'));
+    expect([128 + SIGHUP, 128 + SIGPIPE]).toContain(code);
     const { step } = await readCheckpoint(checkpoint('terminal'));
     expect(step).toBeLessThan(STEPS);
     await runCliWell(...args);
@@ -337,6 +335,13 @@ describe('training', () => {
       expectPlainError(failed, `${path} does not fit this model: ${message}`);
     }
   });
+});
+
+it('says that its output cannot be written', () => {
+  const line = '"$0" packages/farmer/cli/farmer.js info > /dev/full';
+  const { status, stderr } = spawnSync('sh', ['-c', line, process.execPath], { encoding: 'utf8' });
+  expect(stderr).toMatch(/^error: cannot write the output: ENOSPC.*\n$/);
+  expect(status).toBe(1);
 });
 
 it('trains on WebGPU too: in two parts as in one', async () => {

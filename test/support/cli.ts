@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -32,24 +31,13 @@ export function startCli(args: readonly string[]): {
 
 /**
  * Starts the command line in a terminal of its own. Killing the returned process closes the terminal.
- * @param pidFile gets the process id of the command line
+ * @param codeFile gets the exit code of the command line
  */
-export function startInTerminal(args: readonly string[], pidFile: string): ChildProcess {
+export function startInTerminal(args: readonly string[], codeFile: string): ChildProcess {
   const words = [process.execPath, ...main, ...args].map((word) => `'${word}'`);
-  const command = `echo $$ > '${pidFile}'; exec ${words.join(' ')}`;
+  // The shell outlives the terminal.
+  const command = `trap '' HUP; ${words.join(' ')}; echo $? > '${codeFile}.tmp'; mv '${codeFile}.tmp' '${codeFile}'`;
   return spawn('script', ['-qec', command, '/dev/null'], { cwd: root });
-}
-
-/** Resolves when a process that is no child of this one has ended. */
-export async function ended(pid: number): Promise<void> {
-  for (;;) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
-    await delay(10);
-  }
 }
 
 export function runCli(...args: string[]): Promise<CliResult> {

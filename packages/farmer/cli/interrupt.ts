@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
-import { onBrokenPipe } from './broken-pipe.ts';
+import { exitAtOnce } from './exit.ts';
+import { onLostOutput } from './lost-output.ts';
 
 /** Launchers pass on a signal that the terminal has sent too; within this time it counts as one. */
 const ECHO_MS = 1000;
@@ -21,14 +22,14 @@ function hasTerminal(): boolean {
 }
 
 /**
- * Notes a signal, or that the output's reader has gone, so that a loop can end in order. A second signal, later, ends the
- * process at once.
+ * Notes a signal, or that the output was lost, so that a loop can end in order. A second signal, later, ends the process
+ * at once.
  */
 export class Interrupt {
   #signal: Signal | 'SIGPIPE' | undefined;
   #at = 0;
   readonly #handlers: readonly (readonly [Signal, () => void])[];
-  readonly #forgetPipe: () => void;
+  readonly #forgetOutput: () => void;
 
   /** @param onFirst tells the user what happens now */
   constructor(onFirst: () => void) {
@@ -40,14 +41,14 @@ export class Interrupt {
     const handle = (signal: Signal) => () => {
       if (this.#signal === undefined) note(signal);
       else if (performance.now() - this.#at > ECHO_MS) {
-        process.exit(128 + constants.signals[signal]);
+        exitAtOnce(128 + constants.signals[signal]);
       }
     };
     const heard = SIGNALS.filter((name) => name !== 'SIGHUP' || hasTerminal());
     this.#handlers = heard.map((name) => [name, handle(name)] as const);
     for (const [name, handler] of this.#handlers) process.on(name, handler);
     // Ctrl-C ends the reader of `farmer train | tee log` too; what is still to be saved must not suffer from that.
-    this.#forgetPipe = onBrokenPipe(() => {
+    this.#forgetOutput = onLostOutput(() => {
       if (this.#signal === undefined) note('SIGPIPE');
     });
   }
@@ -64,6 +65,6 @@ export class Interrupt {
   /** Stops listening. */
   dispose(): void {
     for (const [name, handler] of this.#handlers) process.off(name, handler);
-    this.#forgetPipe();
+    this.#forgetOutput();
   }
 }

@@ -1,11 +1,11 @@
 import { CommanderError } from 'commander';
-import { endOnBrokenPipe } from './broken-pipe.ts';
+import { endOnLostOutput } from './lost-output.ts';
 import { exitAfterFlush } from './exit.ts';
 import { buildProgram } from './program.ts';
 import { describeError } from './errors.ts';
 import { outliveTerminal } from './interrupt.ts';
 
-endOnBrokenPipe();
+endOnLostOutput();
 outliveTerminal();
 
 try {
