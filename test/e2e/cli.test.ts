@@ -77,6 +77,7 @@ describe.concurrent('bad input', () => {
     ['train --image-size 14', '--image-size scales the images of a folder, and mnist is none'],
     ['train --run=', "option '--run <dir>' argument '' is invalid. Expected a name"],
     ['train --config no-such.json', 'cannot read the configuration no-such.json'],
+    ['train --config docs', 'cannot read the configuration docs: it is a folder'],
     ['train --run /dev/null/x --resume', 'has no checkpoint.safetensors to go on from'],
     ['demo --minutes 0', 'Expected a number greater than 0'],
     ['eval', 'give --checkpoint FILE or --run DIR'],

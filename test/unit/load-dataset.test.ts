@@ -51,7 +51,7 @@ describe('IDX folders', () => {
 
   it('say what is missing, damaged or inconsistent, and how to get it', async () => {
     await expect(loadFashionMnist('train', folder)).rejects.toThrow(
-      /train-images-idx3-ubyte\.gz: the file is missing; .*`sudo apt-get install dataset-fashion-mnist`/,
+      /train-images-idx3-ubyte\.gz: there is no such file; .*`sudo apt-get install dataset-fashion-mnist`/,
     );
     await put('train-images-idx3-ubyte.gz', 'no gzip');
     await expect(loadFashionMnist('train', folder)).rejects.toThrow(/ubyte\.gz: damaged gzip file/);
@@ -123,9 +123,12 @@ describe('a folder of PNGs', () => {
     );
     await put('a/2.png/x', '');
     await expect(loadDataset(folder, 'train')).rejects.toThrow(
-      /cannot read the image .*2\.png: EISDIR/,
+      /cannot read the image .*2\.png: it is a folder/,
     );
     await rm(join(folder, 'a/2.png'), { recursive: true });
+    await expect(loadDataset(join(folder, 'a/1.png'), 'train')).rejects.toThrow(
+      /cannot read the image folder .*1\.png: it is a file/,
+    );
     await put('a/1.png', 'x');
     await expect(loadDataset(folder, 'train')).rejects.toThrow(/1\.png: not a PNG file/);
   });

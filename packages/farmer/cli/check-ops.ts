@@ -1,5 +1,6 @@
 import { registry, type Device, type Op } from '@farmer/tensor';
 import { checkForward, checkVjp } from '@farmer/tensor/conformance';
+import { messageOf } from './errors.ts';
 import type { Output } from './output.ts';
 
 /** Random cases of each op. */
@@ -23,7 +24,7 @@ export async function checkOps(
         await checkVjp(op, device, seed);
       }
     } catch (error) {
-      wrong.push(error instanceof Error ? error.message : String(error));
+      wrong.push(messageOf(error));
     }
   }
   return wrong;

@@ -1,3 +1,8 @@
+/** What a thrown value says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /**
  * An error as the user sees it: one line, or everything with `debug`.
  */

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { ModelConfig } from '../src/config.ts';
 import { boxScale, cropToAspect, toRgb, type Pixels } from '../src/data/pixels.ts';
-import { decodePng } from './files/png.ts';
+import { readPng } from './files/read-png.ts';
 
 /**
  * Reads a PNG as a model's images are: their size, and grey or RGB.
@@ -13,14 +12,7 @@ export async function readImageFile(
   { height, width, channels }: ModelConfig['image'],
   resize = false,
 ): Promise<Uint8Array> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read the image ${path}: ${reason}`, { cause: error });
-  }
-  const pixels = decodePng(bytes, path);
+  const pixels = await readPng(path);
   const coloured = channels === 3 ? toRgb(pixels) : asGrey(pixels, path);
   if (pixels.height === height && pixels.width === width) return coloured.data;
   if (resize) return boxScale(cropToAspect(coloured, height, width), height, width).data;

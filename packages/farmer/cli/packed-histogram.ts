@@ -3,6 +3,7 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { SafetensorsError, type BytesInput, type LoadedTensors } from '@farmer/nn';
 import { formatImageShape, imageSize, type ImageShape } from '../src/data/image-dataset.ts';
 import { smoothCounts, type PixelHistogram } from '../src/histogram.ts';
+import { messageOf } from './errors.ts';
 
 const NAME = 'counts';
 const PLANES = 4;
@@ -74,7 +75,7 @@ function inflate(
   try {
     return inflateSync(data, { maxOutputLength: Math.min(expected + 1, constants.MAX_LENGTH) });
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error), error);
+    return fail(messageOf(error), error);
   }
 }
 

@@ -4,6 +4,7 @@ import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { checkDataset, ConfigError, parseConfig, type FarmerConfig } from '../src/config.ts';
 import { preset } from '../src/presets.ts';
 import { applyOverrides, mergeConfig } from './config-overrides.ts';
+import { describeReadError } from './files/read-error.ts';
 import { folderSize, loadTrainingData, type TrainingData } from './training-data.ts';
 
 /** Everything that decides what a training run computes. */
@@ -90,7 +91,7 @@ export function parseRunConfig(value: unknown, source: string): RunConfig {
 /** @throws ConfigError naming the file, if it cannot be read or is no JSON object */
 export async function readJson(path: string): Promise<unknown> {
   const fail = (error: unknown): never => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = describeReadError(error);
     throw new ConfigError(`cannot read the configuration ${path}: ${reason}`, { cause: error });
   };
   try {

@@ -7,6 +7,7 @@ import { measureSamples, type Reference } from '../../src/metrics/sample-metrics
 import { Farmer } from '../../src/model.ts';
 import type { SamplingOptions } from '../../src/sampler.ts';
 import { readCheckpoint } from '../checkpoint.ts';
+import { messageOf } from '../errors.ts';
 import type { Output } from '../output.ts';
 import type { RunFolder } from '../run-folder.ts';
 import { drawSamples, writeGrid } from '../sample-grid.ts';
@@ -80,7 +81,7 @@ async function draw(
     });
   } catch (error) {
     // A model that was trained too little gives no images; the other rows must not suffer for it.
-    return { failure: error instanceof Error ? error.message : String(error) };
+    return { failure: messageOf(error) };
   }
   const seconds = (performance.now() - start) / 1000 / labels.length;
   const columns = Math.min(MOST_GRID_COLUMNS, Math.ceil(labels.length / classes));

@@ -3,6 +3,7 @@ import pc from 'picocolors';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { fitHistogram, histogramBitsPerDim } from '../../src/histogram.ts';
 import { DATASET_NAMES } from '../data/load-dataset.ts';
+import { messageOf } from '../errors.ts';
 import { imageSizeOption, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { imagesOfEveryClass } from '../preview.ts';
@@ -72,7 +73,7 @@ async function listAll(output: Output): Promise<Listed[]> {
     try {
       listed.push(describe(name, await load(name), output));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       output.line(`${name.padEnd(14)} ${pc.yellow('absent')}: ${reason}`);
       listed.push({ name, present: false, reason });
     }

@@ -1,10 +1,11 @@
 import type { Dirent } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, extname, join, resolve } from 'node:path';
 import { imageDataset, type ImageDataset } from '../../src/data/image-dataset.ts';
 import { boxScale, cropToAspect, toRgb, type Pixels } from '../../src/data/pixels.ts';
 import { heldOutKeys } from '../../src/data/split.ts';
-import { decodePng } from '../files/png.ts';
+import { describeReadError } from '../files/read-error.ts';
+import { readPng } from '../files/read-png.ts';
 import type { Split } from './idx-dataset.ts';
 
 const TEST_FRACTION = 0.1;
@@ -38,7 +39,7 @@ export async function loadImageFolder(
       ...test.map((file) => ({ file, held: true })),
     ];
     for (const { file, held } of files) {
-      const pixels = fit(decodePng(await read(file), file), options.size);
+      const pixels = fit(await readPng(file), options.size);
       const first = loaded[0];
       if (first && (pixels.height !== first.pixels.height || pixels.width !== first.pixels.width)) {
         throw new Error(
@@ -65,13 +66,6 @@ export async function loadImageFolder(
     width: loaded[0]!.pixels.width,
     channels,
     classNames: classes.map(({ name }) => name),
-  });
-}
-
-async function read(file: string): Promise<Uint8Array> {
-  return readFile(file).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read the image ${file}: ${reason}`, { cause: error });
   });
 }
 
@@ -142,9 +136,10 @@ async function list(path: string): Promise<Dirent[]> {
       .filter(({ name }) => !name.startsWith('.'))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     // A run keeps the path as it was given, relative to where it was started.
-    const reason = code === 'ENOENT' ? `there is no ${resolve(path)}` : message;
+    const missing = code === 'ENOENT' ? `there is no ${resolve(path)}` : undefined;
+    const reason = code === 'ENOTDIR' ? 'it is a file' : (missing ?? describeReadError(error));
     throw new Error(`cannot read the image folder ${path}: ${reason}`, { cause: error });
   }
 }

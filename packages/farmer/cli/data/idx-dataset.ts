@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { readIdx } from '../../src/data/idx.ts';
 import { imageDataset, type ImageDataset } from '../../src/data/image-dataset.ts';
+import { messageOf } from '../errors.ts';
+import { describeReadError } from '../files/read-error.ts';
 
 export type Split = 'train' | 'test';
 
@@ -25,8 +27,8 @@ export async function loadIdxDataset(
 ): Promise<ImageDataset> {
   const read = async (part: string, rank: number) => {
     const path = join(folder, `${FILE_PREFIX[split]}-${part}-ubyte${suffix}`);
-    const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-      const reason = error.code === 'ENOENT' ? 'the file is missing' : error.message;
+    const bytes = await readFile(path).catch((error: unknown) => {
+      const reason = describeReadError(error);
       throw new Error(`cannot read ${path}: ${reason}; ${remedy}`, { cause: error });
     });
     return readIdx(suffix === '.gz' ? gunzip(bytes, path) : bytes, rank, path);
@@ -49,7 +51,6 @@ function gunzip(bytes: Uint8Array, path: string): Uint8Array {
   try {
     return gunzipSync(bytes);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${path}: damaged gzip file (${reason})`, { cause: error });
+    throw new Error(`${path}: damaged gzip file (${messageOf(error)})`, { cause: error });
   }
 }

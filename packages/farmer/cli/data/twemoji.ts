@@ -4,6 +4,7 @@ import { imageDataset, type ImageDataset } from '../../src/data/image-dataset.ts
 import { boxScale, toRgb } from '../../src/data/pixels.ts';
 import { heldOutKeys } from '../../src/data/split.ts';
 import { decodePng } from '../files/png.ts';
+import { describeReadError } from '../files/read-error.ts';
 import type { Split } from './idx-dataset.ts';
 import { packageFolder } from './package-folder.ts';
 
@@ -71,7 +72,7 @@ async function readIndex(folder: string): Promise<Emoji[]> {
       .filter((emoji) => CLASS_NAMES.includes(emoji.category))
       .sort((a, b) => a.sort_order - b.sort_order);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = describeReadError(error);
     throw new Error(`cannot read ${path}: ${reason}; ${REMEDY}`, { cause: error });
   }
 }
@@ -84,8 +85,10 @@ async function drawAll(
   const drawn: (Emoji & { pixels: Uint8Array })[] = [];
   for (const emoji of emojis) {
     const path = join(folder, 'img', 'twitter', '64', emoji.image);
-    const bytes = await readFile(path).catch((error: Error) => {
-      throw new Error(`cannot read ${path}: ${error.message}; ${REMEDY}`, { cause: error });
+    const bytes = await readFile(path).catch((error: unknown) => {
+      throw new Error(`cannot read ${path}: ${describeReadError(error)}; ${REMEDY}`, {
+        cause: error,
+      });
     });
     const pixels = boxScale(toRgb(decodePng(bytes, path)), SIDE, SIDE).data;
     const content = Buffer.from(pixels).toString('latin1');

@@ -1,5 +1,6 @@
 import { PNG, type PNGWithMetadata } from 'pngjs';
 import type { Pixels } from '../../src/data/pixels.ts';
+import { messageOf } from '../errors.ts';
 import { checkPixelData } from './png-data.ts';
 
 /** More pixels than any image here has; a damaged header must not allocate gigabytes. */
@@ -26,8 +27,7 @@ export function decodePng(bytes: Uint8Array, source: string): Pixels {
     checkPixelData(bytes);
     png = PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${source}: damaged PNG (${reason})`, { cause: error });
+    throw new Error(`${source}: damaged PNG (${messageOf(error)})`, { cause: error });
   }
   return overWhite(png, png.color ? 3 : 1);
 }

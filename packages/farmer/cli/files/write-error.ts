@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { messageOf } from '../errors.ts';
 
 /** Why a file could not be written, in plain words. */
 export function describeWriteError(path: string, bytes: number, error: unknown): string {
@@ -18,7 +19,7 @@ export function describeWriteError(path: string, bytes: number, error: unknown):
     case 'EEXIST':
       return `cannot write ${path}: a part of its path is a file, not a folder`;
     default:
-      return `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`;
+      return `cannot write ${path}: ${messageOf(error)}`;
   }
 }
 
