@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseClass } from '../../packages/farmer/cli/class-option.ts';
 import { describeError } from '../../packages/farmer/cli/errors.ts';
 import { formatDuration, formatProgress } from '../../packages/farmer/cli/progress.ts';
+import { shellWord } from '../../packages/farmer/cli/shell-word.ts';
 import { stepsWithin } from '../../packages/farmer/cli/time-budget.ts';
 
 describe('progress', () => {
@@ -28,6 +29,17 @@ describe('progress', () => {
     [7620, '2h 07m'],
   ])('formats %f seconds', (seconds, text) => {
     expect(formatDuration(seconds)).toBe(text);
+  });
+});
+
+describe('shellWord', () => {
+  it.each([
+    ['runs/tiny-mnist-0', 'runs/tiny-mnist-0'],
+    ['my run', "'my run'"],
+    ["it's $HOME", "'it'\\''s $HOME'"],
+    ['', "''"],
+  ])('of %j is %s', (text, word) => {
+    expect(shellWord(text)).toBe(word);
   });
 });
 

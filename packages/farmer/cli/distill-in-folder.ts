@@ -12,6 +12,7 @@ import type { Output } from './output.ts';
 import type { RunFolder } from './run-folder.ts';
 import { runInFolder } from './run-in-folder.ts';
 import type { FolderRunOptions } from './folder-run-options.ts';
+import { shellWord } from './shell-word.ts';
 import { checkTeacher, readStudent, weightsHash, writeStudent } from './student-checkpoint.ts';
 import type { TrainedModel } from './trained-model.ts';
 import { fingerprint } from './training-data.ts';
@@ -56,7 +57,7 @@ async function distill(session: DistillationSession): Promise<void> {
   // The comparison has needs of its own.
   trainer.dispose();
   output.line(`saved       ${folder.checkpoint} at step ${step} of ${steps}`);
-  if (step < steps) output.line(`go on with  farmer distill --run-out ${folder.path}`);
+  if (step < steps) output.line(`go on with  farmer distill --run-out ${shellWord(folder.path)}`);
   const reverse = isInterrupted ? undefined : await compare(session, student);
   const after = await hashOf(model);
   printHashes(output, before, after);
@@ -70,7 +71,7 @@ async function distill(session: DistillationSession): Promise<void> {
 
 /** The command that compares images of teacher and student. */
 const measuring = (teacher: string, folder: RunFolder) =>
-  `farmer metrics --checkpoint ${teacher} --student ${folder.checkpoint}`;
+  `farmer metrics --checkpoint ${shellWord(teacher)} --student ${shellWord(folder.checkpoint)}`;
 
 const hashOf = async (model: TrainedModel['model']) =>
   weightsHash(new Map(Object.entries(await model.stateDict())));

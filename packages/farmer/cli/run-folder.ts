@@ -6,6 +6,7 @@ import { configDifferences } from './config-overrides.ts';
 import { writeFileAtomic } from './files/atomic-write.ts';
 import { describeWriteError } from './files/write-error.ts';
 import { parseRunConfig, readJson, type RunConfig } from './run-config.ts';
+import { shellWord } from './shell-word.ts';
 
 /** The folder of a run that trains a model or distils a student. */
 export class RunFolder {
@@ -65,7 +66,7 @@ export class RunFolder {
     if (differences.length === 0) return;
     const shown = differences.slice(0, 4).join('; ') + (differences.length > 4 ? '; …' : '');
     throw new Error(
-      `${this.path} holds a checkpoint of another run (${shown}): choose another ${option}, or give ${option} ${this.path} alone to go on with it`,
+      `${this.path} holds a checkpoint of another run (${shown}): choose another ${option}, or give ${option} ${shellWord(this.path)} alone to go on with it`,
     );
   }
 

@@ -6,6 +6,7 @@ import { fitHistogram, type PixelHistogram } from '../src/histogram.ts';
 import { Farmer } from '../src/model.ts';
 import { Trainer } from '../src/trainer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { messageOf } from './errors.ts';
 import { removeUnfinishedWrites } from './files/atomic-write.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { bytes, bytesByTag } from './model-report.ts';
@@ -15,6 +16,7 @@ import type { RunFolder } from './run-folder.ts';
 import { runInFolder } from './run-in-folder.ts';
 import type { FolderRunOptions } from './folder-run-options.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from './sample-grid.ts';
+import { shellWord } from './shell-word.ts';
 import { checkFingerprint } from './trained-model.ts';
 import { fingerprint } from './training-data.ts';
 
@@ -121,9 +123,7 @@ async function drawGrid(
     output.line(`samples     ${path}`);
   } catch (error) {
     // An early model may not sample yet; that must not end its training.
-    output.line(
-      `no samples at step ${step}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    output.line(`no samples at step ${step}: ${messageOf(error)}`);
   }
 }
 
@@ -144,11 +144,12 @@ function report(
 ): void {
   const { steps } = run.config.training;
   const { path, checkpoint } = folder;
+  const shown = shellWord(path);
   output.line(`saved       ${checkpoint} at step ${step} of ${steps}`);
   output.line(
     step < steps
-      ? `go on with  farmer train --run ${path}`
-      : `next        farmer eval --run ${path}; farmer sample --run ${path}`,
+      ? `go on with  farmer train --run ${shown}`
+      : `next        farmer eval --run ${shown}; farmer sample --run ${shown}`,
   );
   output.result({ command: 'train', run: path, checkpoint, step, steps, ...figures });
 }

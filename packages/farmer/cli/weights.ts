@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nearestMatch } from '../src/nearest-match.ts';
+import { shellWord } from './shell-word.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../weights', import.meta.url));
 const ENDING = '.safetensors';
@@ -33,7 +34,7 @@ export function resolveClassifier(file: string | undefined, data: string): strin
   if (file !== undefined) return file;
   if (shippedClassifiers().includes(data)) return join(FOLDER, CLASSIFIER + data + ENDING);
   throw new Error(
-    `no classifier comes with the project for "${data}"${listed('; there are some for', shippedClassifiers())}: make one with \`farmer classifier train --data ${data} --out FILE\` and give --classifier FILE`,
+    `no classifier comes with the project for "${data}"${listed('; there are some for', shippedClassifiers())}: make one with \`farmer classifier train --data ${shellWord(data)} --out FILE\` and give --classifier FILE`,
   );
 }
 

@@ -23,6 +23,7 @@ import {
 } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { resolveRun, type RunConfig } from '../run-config.ts';
+import { shellWord } from '../shell-word.ts';
 import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
 
@@ -181,12 +182,12 @@ function commandLine(options: AblationOptions): string {
   const given = Object.entries(optional).flatMap(([name, value]) =>
     value === undefined
       ? []
-      : [`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${value}`],
+      : [`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${shellWord(String(value))}`],
   );
   return [
-    `farmer ablation --preset ${options.preset} --data ${data}`,
+    `farmer ablation --preset ${options.preset} --data ${shellWord(data)}`,
     ...given,
-    ...options.set.map((part) => `--set ${part}`),
+    ...options.set.map((part) => `--set ${shellWord(part)}`),
     `--budget ${options.budget} --rows ${options.rows} --seeds ${options.seeds} --seed ${seed}`,
     `--draws ${options.draws} --samples ${options.samples} --reference ${options.reference}`,
   ].join(' ');

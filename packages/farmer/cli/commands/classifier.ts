@@ -21,6 +21,7 @@ import {
 } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { compilingLine } from '../progress.ts';
+import { shellWord } from '../shell-word.ts';
 import { runTraining } from '../training-loop.ts';
 import { folderSize, loadSplit } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
@@ -161,7 +162,7 @@ function trainingConfig(options: TrainOptions, images: number): ClassifierTraini
 function describeChoices(options: TrainOptions): string {
   const { data, imageSize, epochs, batch, learningRate, width, blocks, shift, mirror } = options;
   return [
-    `--data ${data}${imageSize === undefined ? '' : ` --image-size ${imageSize}`}`,
+    `--data ${shellWord(data)}${imageSize === undefined ? '' : ` --image-size ${imageSize}`}`,
     `--epochs ${epochs} --batch ${batch} --learning-rate ${learningRate}`,
     `--width ${width} --blocks ${blocks} --shift ${shift}${mirror ? ' --mirror' : ''} --seed ${options.seed}`,
   ].join(' ');
