@@ -85,6 +85,8 @@ describe('a checkpoint', () => {
       Float32Array.from(deflateSync(Uint8Array.from(counts)));
     const bins = 784 * 256;
     const uneven = Uint8Array.from({ length: 4 * bins }, (_, i) => (i === 0 ? 1 : 0));
+    const position = state['model.ar.position']!;
+    const broken = { ...position, data: position.data.map((x, i) => (i === 3 ? NaN : x)) };
     const without = Object.fromEntries(
       Object.entries(state).filter(([name]) => name !== 'histogram.counts'),
     );
@@ -113,6 +115,10 @@ describe('a checkpoint', () => {
       [histogram(deflated(new Uint8Array(4 * bins))), 'does not count the same number of images'],
       [histogram(deflated(uneven)), 'does not count the same number of images'],
       [withMetadata({ classNames: '["a"]' }), '"classNames" is no list of 10 names'],
+      [
+        encodeSafetensors({ ...state, 'model.ar.position': broken }, metadata),
+        'tensor "model.ar.position" holds values that are not finite',
+      ],
       [encodeSafetensors({ ...state, other: state['model.ar.position']! }, metadata), '"other"'],
     ];
     for (const [bytes, message] of cases) {

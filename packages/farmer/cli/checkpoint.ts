@@ -49,6 +49,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const run = parseRunConfig(json('run'), `${path}: run`);
   const { model, optimizer } = tensors;
   checkModelSize(run.config.model, model, path);
+  checkFinite(model, path);
   const histogram = unpackHistogram(tensors.histogram, run.config.model.image, path);
   const classNames = parseClassNames(json('classNames'), run.config.model.classes, path);
   return {
@@ -63,6 +64,16 @@ function parseClassNames(value: unknown, classes: number, path: string): string[
   throw new SafetensorsError(
     `${path}: metadata "classNames" is no list of ${classes} names, one for each class of the model`,
   );
+}
+
+/** A likelihood under weights that are not finite would be NaN, without a word. */
+function checkFinite(model: LoadedTensors, path: string): void {
+  for (const [name, { data }] of model) {
+    if (data.every(Number.isFinite)) continue;
+    throw new SafetensorsError(
+      `${path}: tensor "model.${name}" holds values that are not finite: the file is damaged, or its training diverged`,
+    );
+  }
 }
 
 /** A configuration that lies must not allocate a model far larger than the file's own tensors. */
