@@ -46,3 +46,21 @@ export function stepsWithin(seconds: number, secondsPerStep: number): number {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, fit))) - 1);
   return Math.max(LEAST_STEPS, Math.floor(fit / unit) * unit);
 }
+
+/** Counts the seconds of a budget from now on. */
+export class Clock {
+  readonly #start = performance.now();
+  readonly #budget: number;
+
+  constructor(budget: number) {
+    this.#budget = budget;
+  }
+
+  get elapsed(): number {
+    return (performance.now() - this.#start) / 1000;
+  }
+
+  get left(): number {
+    return this.#budget - this.elapsed;
+  }
+}

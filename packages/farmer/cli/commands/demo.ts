@@ -10,14 +10,15 @@ import { preset } from '../../src/presets.ts';
 import { Trainer } from '../../src/trainer.ts';
 import { writeCheckpoint } from '../checkpoint.ts';
 import { withDevice } from '../device.ts';
-import { checkWritable, removeUnfinishedWrites } from '../files/atomic-write.ts';
+import { checkWritable } from '../files/atomic-write.ts';
 import { histogramBaseline, printEvaluation } from '../evaluation-report.ts';
+import { withFolderLock } from '../folder-lock.ts';
 import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { compilingLine, formatDuration, Progress } from '../progress.ts';
 import { withStepCount } from '../run-config.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from '../sample-grid.ts';
-import { measureStep, stepsWithin } from '../time-budget.ts';
+import { Clock, measureStep, stepsWithin } from '../time-budget.ts';
 import { fingerprint, loadSplit, drawImages } from '../training-data.ts';
 import { runTraining } from '../training-loop.ts';
 
@@ -50,26 +51,33 @@ export function addDemoCommand(program: Command): void {
 async function runDemo(options: DemoOptions): Promise<void> {
   const output = createOutput(options);
   const clock = new Clock(60 * options.minutes);
-  await removeUnfinishedWrites(options.out);
-  await checkWritable(samplesFile(options));
-  await withDevice(options, output, async (device) => {
-    const training = await loadSplit('mnist', 'train');
-    const test = await loadSplit('mnist', 'test');
-    const histogram = fitHistogram(training);
-    const demo = { options, output, clock, device, training, test, histogram };
-    const config = withStepCount(preset('demo'), options.steps ?? (await chooseSteps(demo)));
-    const model = await train(demo, config);
-    const samples = await writeSamples(demo, model);
-    const weights = await writeWeights(demo, config, model);
-    const evaluation = await score(demo, model);
-    output.line(`samples     ${samples}: one row a digit`);
-    output.line(`weights     ${weights}`);
-    output.line(`time        ${formatDuration(clock.elapsed)}`);
-    output.result({
-      ...{ command: 'demo', steps: config.training.steps, samples, weights },
-      ...evaluation,
-      seconds: clock.elapsed,
+  await withFolderLock(options.out, async () => {
+    for (const file of [samplesFile(options), weightsFile(options)]) await checkWritable(file);
+    await withDevice(options, output, async (device) => {
+      const [training, test] = [
+        await loadSplit('mnist', 'train'),
+        await loadSplit('mnist', 'test'),
+      ];
+      const histogram = fitHistogram(training);
+      await demonstrate({ options, output, clock, device, training, test, histogram });
     });
+  });
+}
+
+async function demonstrate(demo: Demo): Promise<void> {
+  const { options, output, clock } = demo;
+  const config = withStepCount(preset('demo'), options.steps ?? (await chooseSteps(demo)));
+  const model = await train(demo, config);
+  const samples = await writeSamples(demo, model);
+  const weights = await writeWeights(demo, config, model);
+  const evaluation = await score(demo, model);
+  output.line(`samples     ${samples}: one row a digit`);
+  output.line(`weights     ${weights}`);
+  output.line(`time        ${formatDuration(clock.elapsed)}`);
+  output.result({
+    ...{ command: 'demo', steps: config.training.steps, samples, weights },
+    ...evaluation,
+    seconds: clock.elapsed,
   });
 }
 
@@ -81,23 +89,6 @@ interface Demo {
   readonly training: ImageDataset;
   readonly test: ImageDataset;
   readonly histogram: PixelHistogram;
-}
-
-class Clock {
-  readonly #start = performance.now();
-  readonly #budget: number;
-
-  constructor(budget: number) {
-    this.#budget = budget;
-  }
-
-  get elapsed(): number {
-    return (performance.now() - this.#start) / 1000;
-  }
-
-  get left(): number {
-    return this.#budget - this.elapsed;
-  }
 }
 
 /** A trainer of a new model. */
@@ -143,6 +134,7 @@ async function train(demo: Demo, config: FarmerConfig): Promise<Farmer> {
 }
 
 const samplesFile = ({ out }: DemoOptions) => join(out, 'samples.png');
+const weightsFile = ({ out }: DemoOptions) => join(out, 'weights.safetensors');
 
 async function writeSamples(demo: Demo, model: Farmer): Promise<string> {
   const { options, histogram, training } = demo;
@@ -156,7 +148,7 @@ async function writeSamples(demo: Demo, model: Farmer): Promise<string> {
 async function writeWeights(demo: Demo, config: FarmerConfig, model: Farmer): Promise<string> {
   const { options, training, histogram } = demo;
   const { classNames } = training;
-  const path = join(options.out, 'weights.safetensors');
+  const path = weightsFile(options);
   const run = { data: 'mnist', seed: options.seed, config };
   const { steps: step } = config.training;
   const info = { run, step, fingerprint: fingerprint(training), classNames, histogram };
