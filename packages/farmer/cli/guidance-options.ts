@@ -3,7 +3,7 @@ import { guidancePresets } from '../src/guidance-presets.ts';
 import { exactResampling } from '../src/guidance-resampling.ts';
 import type { Guidance } from '../src/guidance.ts';
 import { nearestMatch } from '../src/nearest-match.ts';
-import { collect } from './options.ts';
+import { collect, numberFromZero } from './options.ts';
 
 export interface GuidanceOptions {
   readonly guidance: string;
@@ -22,7 +22,7 @@ export function withGuidanceOptions(command: Command): Command {
       `none, resampling (all temperatures 1), naive, or settings of the paper: ${Object.keys(guidancePresets).join(', ')}`,
       'none',
     )
-    .option('--w <x>', "guidance weight (default: 1, or the paper's)", Number)
+    .option('--w <x>', "guidance weight (default: 1, or the paper's)", numberFromZero)
     .option(
       '--guidance-set <key=value>',
       `change one setting of the guidance, as in scale=0.9 (repeatable; ${Object.keys(exactResampling).slice(2).join(', ')}; naive: tries)`,
@@ -57,7 +57,8 @@ export function guidanceOf({
   const settings: Record<string, unknown> = { ...base };
   if (w !== undefined) settings.weight = w;
   for (const entry of guidanceSet) {
-    const [key = '', value = ''] = entry.split('=');
+    const at = entry.indexOf('=');
+    const [key, value] = at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
     if (!Object.hasOwn(base, key) || key === 'kind') {
       const keys = Object.keys(base).filter((name) => name !== 'kind');
       throw new Error(

@@ -70,15 +70,18 @@ export function positiveNumber(text: string): number {
   return value;
 }
 
+/** Parses a finite number from zero up. */
+export function numberFromZero(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
+    throw new InvalidArgumentError(`Expected a number from 0 up, got "${text}".`);
+  }
+  return value;
+}
+
 /** Parses numbers from 0 up between commas. */
 export function numberList(text: string): number[] {
-  return text.split(',').map((part) => {
-    const value = Number(part);
-    if (part.trim() === '' || !Number.isFinite(value) || value < 0) {
-      throw new InvalidArgumentError('Expected numbers from 0 up, with commas between them.');
-    }
-    return value;
-  });
+  return text.split(',').map(numberFromZero);
 }
 
 /** Collects an option that may be given several times. */

@@ -68,6 +68,7 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
   const { samples, seed } = options;
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
+  const sampling = samplingOptions(options);
   await withDevice(options, output, async () => {
     const { model, checkpoint } = await loadTrainedModel(path);
     const trainingData = await loadTrainingImages(checkpoint);
@@ -88,7 +89,7 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
     const labels = Array.from({ length: samples }, (_, i) => i % trainingData.classes);
     const draw = (student?: StudentFlow) =>
       drawSamples(model, checkpoint.histogram, {
-        ...{ labels, seed, student, options: samplingOptions(options) },
+        ...{ labels, seed, student, options: sampling },
         onProgress: (done) => output.status(`drew ${done} of ${samples}`),
       });
     const student = await studentOf(options, model, checkpoint);
