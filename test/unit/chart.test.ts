@@ -8,6 +8,7 @@ import {
   dotChart,
   lineChart,
   renderPng,
+  checkChartPath,
   writeChart,
 } from '../../packages/farmer/cli/files/chart.ts';
 
@@ -131,6 +132,6 @@ describe('curves of runs', () => {
     expect(await readFile(join(folder, 'a.svg'), 'utf8')).toBe(svg);
     await writeChart(join(folder, 'a.png'), svg);
     expect((await readFile(join(folder, 'a.png'))).subarray(1, 4).toString()).toBe('PNG');
-    await expect(writeChart('a.gif', svg)).rejects.toThrow('.png or .svg');
+    await expect(checkChartPath('a.gif')).rejects.toThrow('.png or .svg');
   });
 });

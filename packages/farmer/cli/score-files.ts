@@ -56,13 +56,18 @@ export async function scoreFile(
     }
   }
   const parts = Object.fromEntries(PARTS.map((part) => [part, average(mean[part])]));
-  const path = maps === undefined ? undefined : join(maps, `${basename(file, extname(file))}.png`);
+  const path = maps === undefined ? undefined : mapPath(maps, file);
   if (path !== undefined) await writeChart(path, tokenMaps(model, image, mean));
   return {
     ...{ file, bitsPerDim: average(mean.total), tokens: mean },
     parts: parts as FileScore['parts'],
     ...(path === undefined ? {} : { map: path }),
   };
+}
+
+/** Where the picture of a file's tokens goes. */
+export function mapPath(folder: string, file: string): string {
+  return join(folder, `${basename(file, extname(file))}.png`);
 }
 
 /** The image beside a heat map of its tokens' bits and of each part of them, as an SVG file's text. */

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { axisLabels, readCurve, topAfterStart, type CurveAxis } from '../curves.ts';
-import { lineChart, writeChart } from '../files/chart.ts';
+import { checkChartPath, lineChart, writeChart } from '../files/chart.ts';
 import { positiveNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 
@@ -39,6 +39,7 @@ async function drawCurves(
   { out, x, top, title, ...common }: CurveOptions,
 ): Promise<void> {
   const output = createOutput(common);
+  await checkChartPath(out);
   const curves = await Promise.all(runs.map((run) => readCurve(run, x)));
   const svg = lineChart(curves, {
     ...{ title, x: axisLabels[x], y: 'bits/dim' },

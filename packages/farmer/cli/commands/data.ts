@@ -4,6 +4,7 @@ import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { fitHistogram, histogramBitsPerDim } from '../../src/histogram.ts';
 import { DATASET_NAMES } from '../data/load-dataset.ts';
 import { messageOf } from '../errors.ts';
+import { checkWritable } from '../files/atomic-write.ts';
 import { imageSizeOption, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { imagesOfEveryClass } from '../preview.ts';
@@ -14,7 +15,7 @@ interface DataOptions extends CommonOptions {
   readonly data?: string;
   readonly imageSize?: number;
   readonly preview?: string;
-  readonly columns: number;
+  readonly columns?: number;
 }
 
 /** One line of the list: a dataset's figures, or why it is not there. */
@@ -42,19 +43,29 @@ export function addDataCommand(program: Command): void {
     )
     .addOption(imageSizeOption())
     .option('--preview <file>', 'write a grid PNG with one row a class (of mnist without --data)')
-    .option('--columns <n>', 'images a row of the preview', wholeNumber(1), 10);
+    .option('--columns <n>', 'images a row of the preview (default: 10)', wholeNumber(1));
   withCommonOptions(command, [
     'farmer data',
     'farmer data --data fashion-mnist --preview fashion.png',
     'farmer data --data ./my-images --preview mine.png',
   ]).action(async (options: DataOptions) => {
     const output = createOutput(options);
+    checkOptions(options);
+    if (options.preview) await checkWritable(options.preview, ['.png']);
     const listed = options.data
       ? [describe(options.data, await load(options.data, options.imageSize), output)]
       : await listAll(output);
     if (options.preview) await writePreview(options, output);
     output.result({ command: 'data', datasets: listed, preview: options.preview });
   });
+}
+
+/** @throws Error for an option that changes nothing without another */
+function checkOptions({ data, imageSize, preview, columns }: DataOptions): void {
+  if (columns !== undefined && preview === undefined) throw new Error('--columns needs --preview');
+  if (imageSize !== undefined && data === undefined) {
+    throw new Error('--image-size needs --data with a folder');
+  }
 }
 
 interface Splits {
@@ -89,7 +100,7 @@ function describe(name: string, { train, test }: Splits, output: Output): Listed
   };
   const { height, width, channels, classes } = train;
   output.line(
-    `${name.padEnd(14)} ${train.count} + ${test.count} images of ${height} × ${width} × ${channels}, ${classes} classes; independent pixels: ${bits.train.toFixed(4)} bits/dim train, ${bits.test.toFixed(4)} test`,
+    `${name.padEnd(14)} ${train.count} + ${test.count} images of ${height} × ${width} × ${channels}, ${classes} ${classes === 1 ? 'class' : 'classes'}; independent pixels: ${bits.train.toFixed(4)} bits/dim train, ${bits.test.toFixed(4)} test`,
   );
   return {
     ...{ name, present: true, train: train.count, test: test.count, classes },
@@ -99,7 +110,7 @@ function describe(name: string, { train, test }: Splits, output: Output): Listed
 }
 
 async function writePreview(
-  { data = 'mnist', imageSize, preview, columns, seed }: DataOptions,
+  { data = 'mnist', imageSize, preview, columns = 10, seed }: DataOptions,
   output: Output,
 ): Promise<void> {
   const dataset = await loadSplit(data, 'train', folderSize(data, imageSize));

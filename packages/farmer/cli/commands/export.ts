@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readCheckpoint, writeCheckpoint } from '../checkpoint.ts';
 import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
@@ -19,6 +20,7 @@ export function addExportCommand(program: Command): void {
   withCommonOptions(command, ['farmer export --run runs/tiny-mnist-0 --out digits.safetensors']);
   command.action(async (options: ExportOptions) => {
     const output = createOutput(options);
+    await checkOther(resolveCheckpoint(options), options.out);
     const { path, model, ...info } = await readCheckpoint(resolveCheckpoint(options));
     const tensors = [...model].map(
       ([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }] as const,
@@ -27,4 +29,15 @@ export function addExportCommand(program: Command): void {
     output.line(`weights     ${options.out}: those of ${path}, step ${info.step}`);
     output.result({ command: 'export', checkpoint: path, out: options.out, step: info.step });
   });
+}
+
+/** @throws Error when a checkpoint's weights would take its own place: the optimiser's state would be lost */
+async function checkOther(checkpoint: string, out: string): Promise<void> {
+  const [from, to] = await Promise.all(
+    [checkpoint, out].map((path) => realpath(path).catch(() => path)),
+  );
+  if (from !== to) return;
+  throw new Error(
+    `--out ${out} is the checkpoint itself, which training goes on from: choose another file`,
+  );
 }

@@ -61,7 +61,8 @@ async function runSample(options: SampleOptions): Promise<void> {
   const { out, seed } = options;
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
-  await checkWritable(out);
+  await checkWritable(out, ['.png']);
+  const dial = samplingDial(options);
   await withDevice(options, output, async () => {
     const { model, checkpoint } = await loadTrainedModel(path);
     const { histogram, classNames } = checkpoint;
@@ -69,7 +70,6 @@ async function runSample(options: SampleOptions): Promise<void> {
     output.line(`checkpoint  ${path}, step ${checkpoint.step}, trained on ${checkpoint.run.data}`);
     const student = await studentOf(options, model, checkpoint);
     const start = performance.now();
-    const dial = samplingDial(options);
     const total = labels.length * dial.length;
     const rows: Uint8Array[] = [];
     const logDets: number[] = [];

@@ -4,12 +4,13 @@ import type { ModelConfig } from '../../src/config.ts';
 import { parseClass } from '../class-option.ts';
 import { comparisonChart, outlierAuroc, scoreSet, summarise } from '../compare-datasets.ts';
 import { withDevice } from '../device.ts';
+import { checkWritable } from '../files/atomic-write.ts';
 import { checkChartPath, writeChart } from '../files/chart.ts';
 import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
 import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
-import { scoreFile, type FileScore } from '../score-files.ts';
+import { mapPath, scoreFile, type FileScore } from '../score-files.ts';
 import { loadSplitFor, loadTrainedModel, type TrainedModel } from '../trained-model.ts';
 import { drawImages } from '../training-data.ts';
 
@@ -44,22 +45,33 @@ export function addScoreCommand(program: Command): void {
   withCommonOptions(command, [
     'farmer score --checkpoint tiny seven.png --class 7 --maps maps',
     'farmer score --checkpoint tiny --compare fashion-mnist --out outliers.png',
-  ]).action((files: string[], options: ScoreOptions) => runScore(files, options));
+  ]).action((files: string[], options: ScoreOptions, self: Command) => {
+    const isGiven = (name: string) => self.getOptionValueSource(name) === 'cli';
+    checkOptions(files, isGiven);
+    return runScore(files, options);
+  });
 }
 
-async function runScore(files: readonly string[], options: ScoreOptions): Promise<void> {
-  const { compare, data, out } = options;
-  if (files.length > 0 === (compare !== undefined)) {
+/** @throws Error for options of the one use with the other */
+function checkOptions(files: readonly string[], isGiven: (name: string) => boolean): void {
+  if (files.length > 0 === isGiven('compare')) {
     throw new Error(
       'give either PNG files to score, or --compare with a dataset; `farmer eval` scores one dataset',
     );
   }
-  for (const [name, given] of Object.entries({ data, out })) {
-    if (given !== undefined && compare === undefined) throw new Error(`--${name} needs --compare`);
-  }
+  const [unused, use] = isGiven('compare')
+    ? [['class', 'draws', 'resize', 'maps'], 'PNG files']
+    : [['data', 'limit', 'out'], '--compare'];
+  const wrong = unused.find(isGiven);
+  if (wrong !== undefined) throw new Error(`--${wrong} needs ${use}`);
+}
+
+async function runScore(files: readonly string[], options: ScoreOptions): Promise<void> {
+  const { compare, out, maps } = options;
   const output = createOutput(options);
   const path = resolveCheckpoint(options);
   if (out !== undefined) await checkChartPath(out);
+  if (maps !== undefined) await checkMaps(files, maps);
   await withDevice(options, output, async () => {
     const trained = await loadTrainedModel(path);
     const { step, run } = trained.checkpoint;
@@ -71,6 +83,20 @@ async function runScore(files: readonly string[], options: ScoreOptions): Promis
         : await compareSets(compare, trained, options, output);
     output.result({ command: 'score', checkpoint: path, step, ...results });
   });
+}
+
+/** @throws Error when a file's map could not be written, or would take the place of another's */
+async function checkMaps(files: readonly string[], folder: string): Promise<void> {
+  const fileOf = new Map<string, string>();
+  for (const file of files) {
+    const map = mapPath(folder, file);
+    const other = fileOf.get(map);
+    if (other !== undefined) {
+      throw new Error(`--maps: ${other} and ${file} would both be drawn to ${map}: rename one`);
+    }
+    fileOf.set(map, file);
+    await checkWritable(map);
+  }
 }
 
 async function scoreFiles(

@@ -29,10 +29,14 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
 /**
  * Makes sure, before long work, that its result can be written: makes missing parent folders, and leaves nothing else,
  * not even what an earlier process that was killed left of the same file.
+ * @param endings of which the path must have one (default: any)
  * @throws Error as `writeFileAtomic` would
  */
-export async function checkWritable(path: string): Promise<void> {
+export async function checkWritable(path: string, endings = ['']): Promise<void> {
   await checkTarget(path);
+  if (!endings.some((ending) => path.toLowerCase().endsWith(ending))) {
+    throw new Error(`cannot write ${path}: expected a name that ends with ${endings.join(' or ')}`);
+  }
   const temporary = temporaryName(path);
   try {
     await makeFolder(dirname(path));
@@ -49,7 +53,8 @@ export async function checkWritable(path: string): Promise<void> {
 /** The rename would put a file in the place of /dev/null, or of a pipe. */
 async function checkTarget(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) throw new Error(`cannot write ${path}: it is a folder`);
+  if (path.endsWith('/') || found?.isDirectory())
+    throw new Error(`cannot write ${path}: it is a folder`);
   if (found && !found.isFile()) {
     throw new Error(`cannot write ${path}: it is a device or a pipe, not a file`);
   }

@@ -113,22 +113,15 @@ export function dotChart(dots: readonly Dot[], { title, x, width = 800 }: DotCha
   });
 }
 
-/** Writes an SVG file's text as it is, or as a PNG of twice its size, by the ending of the path. */
+/** Writes an SVG file's text as it is where the path ends so, else as a PNG of twice its size. */
 export async function writeChart(path: string, svg: string): Promise<void> {
-  checkEnding(path);
   if (path.toLowerCase().endsWith('.svg')) return writeFileAtomic(path, svg);
   return writeFileAtomic(path, renderPng(svg, 2));
 }
 
 /** @throws Error, before long work, when a chart cannot be written to this path */
 export async function checkChartPath(path: string): Promise<void> {
-  checkEnding(path);
-  await checkWritable(path);
-}
-
-function checkEnding(path: string): void {
-  if (/\.(png|svg)$/i.test(path)) return;
-  throw new Error(`cannot write the chart ${path}: expected a name that ends with .png or .svg`);
+  await checkWritable(path, ['.png', '.svg']);
 }
 
 /** @param scale image pixels a chart unit */
