@@ -55,7 +55,7 @@ export async function runTraining<Metrics extends StepMetrics>(
     hopeless = metrics.skipped === steps ? hopeless + steps : 0;
     if (hopeless >= HOPELESS_STEPS) {
       throw new Error(
-        `no finite loss or gradient in the last ${hopeless} steps before step ${step}: lower training.peakLearningRate, or raise training.warmup`,
+        `no finite loss or gradient in the last ${hopeless} steps before step ${step}: lower the learning rate, or lengthen its warm-up`,
       );
     }
   };
