@@ -1,8 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeSafetensors } from '@farmer/nn';
 import { runCli, runCliWell, type CliResult } from '../support/cli.ts';
 
 let folder: string;
@@ -32,6 +34,35 @@ async function writeStripes(path: string): Promise<void> {
 }
 
 describe('farmer classifier and farmer metrics', () => {
+  it('train in two parts as in one', async () => {
+    const at = (name: string) => join(folder, name);
+    const choices = ['--epochs', '3', '--batch', '16', '--width', '8', '--blocks', '0'];
+    const train = (out: string, ...more: string[]) =>
+      runCli(
+        ...['classifier', 'train', '--data', at('stripes'), '--out', at(out), ...choices],
+        ...[...more, ...cpu],
+      );
+    const whole = results(await train('whole.safetensors'));
+    const part = results(await train('parts.safetensors', '--until', '15'));
+    expect(part).toMatchObject({ step: 15, steps: whole['steps'], run: at('parts-run') });
+    expect(existsSync(at('parts.safetensors'))).toBe(false);
+    const other = await train('parts.safetensors', '--shift', '1');
+    expect(other.code).toBe(1);
+    expect(other.stderr).toMatch(
+      /another run \(training\.augmentation\.shift 2, not 1\).*that run$/m,
+    );
+    const resumed = await train('parts.safetensors');
+    expect(resumed.stderr).toContain(`resuming    at step 15 of ${String(whole['steps'])}`);
+    expect(results(resumed)['testAccuracy']).toBe(whole['testAccuracy']);
+    const [a, b] = await Promise.all(
+      ['whole', 'parts'].map(async (name) => {
+        const path = at(`${name}.safetensors`);
+        return decodeSafetensors(await readFile(path), path).tensors;
+      }),
+    );
+    expect(b).toEqual(a);
+  });
+
   it('train on any folder, check, and measure a model of it', async () => {
     const [data, file, run] = ['stripes', 'c.safetensors', 'run'].map((name) => join(folder, name));
     const choices = ['--epochs', '15', '--batch', '16', '--width', '8', '--blocks', '0'];

@@ -9,13 +9,14 @@ import { compareReverse, type ReverseComparison } from '../src/reverse-compariso
 import type { DistillationRun } from './distillation-run.ts';
 import { withFolderLock } from './folder-lock.ts';
 import type { Output } from './output.ts';
+import { restoreRun } from './restore-run.ts';
 import type { RunFolder } from './run-folder.ts';
 import { runInFolder } from './run-in-folder.ts';
 import type { FolderRunOptions } from './folder-run-options.ts';
 import { shellWord } from './shell-word.ts';
 import { checkTeacher, readStudent, weightsHash, writeStudent } from './student-checkpoint.ts';
 import type { TrainedModel } from './trained-model.ts';
-import { fingerprint } from './training-data.ts';
+import { checkFingerprint, fingerprint } from './training-data.ts';
 
 export interface DistillationSession {
   readonly folder: RunFolder;
@@ -82,26 +83,18 @@ async function restore(
   trainer: Distiller,
   teacher: string,
 ): Promise<void> {
-  if (!folder.hasCheckpoint()) {
-    await folder.writeConfig(run);
-    await folder.truncateMetrics(0);
-    return;
-  }
-  const checkpoint = await readStudent(folder.checkpoint);
-  // The teacher is known by its weights, wherever its file lies now.
-  folder.checkSameRun({ ...checkpoint.run, teacher: run.teacher }, run, '--run-out');
-  checkTeacher(checkpoint, teacher);
-  const found = fingerprint(dataset);
-  if (checkpoint.fingerprint !== found) {
-    throw new Error(
-      `${folder.checkpoint} was distilled on other images than "${run.data}" has now (fingerprint ${checkpoint.fingerprint}, now ${found})`,
-    );
-  }
-  trainer.student.loadStateDict(checkpoint.student, folder.checkpoint);
-  trainer.optimiser.loadStateDict(checkpoint.optimizer, folder.checkpoint);
-  trainer.resumeAt(checkpoint.step);
-  await folder.truncateMetrics(checkpoint.step);
-  output.line(`resuming    at step ${checkpoint.step} of ${run.distillation.steps}`);
+  const { steps } = run.distillation;
+  await restoreRun({ folder, run, trainer, output, steps }, async () => {
+    const checkpoint = await readStudent(folder.checkpoint);
+    const remedy = `choose another --run-out, or give --run-out ${shellWord(folder.path)} alone to go on with it`;
+    // The teacher is known by its weights, wherever its file lies now.
+    folder.checkSameRun({ ...checkpoint.run, teacher: run.teacher }, run, remedy);
+    checkTeacher(checkpoint, teacher);
+    checkFingerprint(folder.checkpoint, run, checkpoint.fingerprint, dataset);
+    trainer.student.loadStateDict(checkpoint.student, folder.checkpoint);
+    trainer.optimiser.loadStateDict(checkpoint.optimizer, folder.checkpoint);
+    return checkpoint.step;
+  });
 }
 
 /** Measures both inverses on the test images, each in the middle of its pixels' bins. */

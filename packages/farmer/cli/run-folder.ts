@@ -8,7 +8,7 @@ import { describeWriteError } from './files/write-error.ts';
 import { parseRunConfig, readJson, type RunConfig } from './run-config.ts';
 import { shellWord } from './shell-word.ts';
 
-/** The folder of a run that trains a model or distils a student. */
+/** The folder of a run that trains a model or a classifier, or distils a student. */
 export class RunFolder {
   readonly path: string;
 
@@ -58,16 +58,18 @@ export class RunFolder {
   }
 
   /**
-   * @param option by which the folder was given
+   * @param remedy what to do then, as the end of a sentence
    * @throws Error naming what differs, when the folder's checkpoint belongs to another run
    */
-  checkSameRun(saved: object, wanted: object, option = '--run'): void {
+  checkSameRun(
+    saved: unknown,
+    wanted: object,
+    remedy = `choose another --run, or give --run ${shellWord(this.path)} alone to go on with it`,
+  ): void {
     const differences = configDifferences(saved, wanted);
     if (differences.length === 0) return;
     const shown = differences.slice(0, 4).join('; ') + (differences.length > 4 ? '; …' : '');
-    throw new Error(
-      `${this.path} holds a checkpoint of another run (${shown}): choose another ${option}, or give ${option} ${shellWord(this.path)} alone to go on with it`,
-    );
+    throw new Error(`${this.path} holds a checkpoint of another run (${shown}): ${remedy}`);
   }
 
   /** Adds one line; a figure that is not finite becomes null. */

@@ -11,14 +11,14 @@ import { removeUnfinishedWrites } from './files/atomic-write.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { bytes, bytesByTag } from './model-report.ts';
 import type { Output } from './output.ts';
+import { restoreRun } from './restore-run.ts';
 import type { RunConfig } from './run-config.ts';
 import type { RunFolder } from './run-folder.ts';
 import { runInFolder } from './run-in-folder.ts';
 import type { FolderRunOptions } from './folder-run-options.ts';
 import { drawSamples, labelsOfEveryClass, writeGrid } from './sample-grid.ts';
 import { shellWord } from './shell-word.ts';
-import { checkFingerprint } from './trained-model.ts';
-import { fingerprint } from './training-data.ts';
+import { checkFingerprint, fingerprint } from './training-data.ts';
 
 /** Images of each class in the grids that a run draws on its way. */
 const SAMPLES_A_CLASS = 8;
@@ -78,25 +78,21 @@ async function train(session: TrainingSession) {
 /** Loads the folder's checkpoint, or begins the folder anew if it has none. */
 async function restore(session: TrainingSession, trainer: Trainer): Promise<void> {
   const { folder, run, dataset, output } = session;
+  const { steps } = run.config.training;
   await removeUnfinishedWrites(folder.samplesFolder);
-  if (!folder.hasCheckpoint()) {
-    await folder.writeConfig(run);
-    await folder.truncateMetrics(0);
-    return;
-  }
-  const checkpoint = await readCheckpoint(folder.checkpoint);
-  folder.checkSameRun(checkpoint.run, run);
-  checkFingerprint(checkpoint, dataset);
-  if (!checkpoint.optimizer) {
-    throw new Error(
-      `${folder.checkpoint} holds weights alone, without optimizer.* tensors: training cannot go on from it`,
-    );
-  }
-  trainer.model.loadStateDict(checkpoint.model, folder.checkpoint);
-  trainer.optimiser.loadStateDict(checkpoint.optimizer, folder.checkpoint);
-  trainer.resumeAt(checkpoint.step);
-  await folder.truncateMetrics(checkpoint.step);
-  output.line(`resuming    at step ${checkpoint.step} of ${run.config.training.steps}`);
+  await restoreRun({ folder, run, trainer, output, steps }, async () => {
+    const { step, model, optimizer, ...saved } = await readCheckpoint(folder.checkpoint);
+    folder.checkSameRun(saved.run, run);
+    checkFingerprint(folder.checkpoint, run, saved.fingerprint, dataset);
+    if (!optimizer) {
+      throw new Error(
+        `${folder.checkpoint} holds weights alone, without optimizer.* tensors: training cannot go on from it`,
+      );
+    }
+    trainer.model.loadStateDict(model, folder.checkpoint);
+    trainer.optimiser.loadStateDict(optimizer, folder.checkpoint);
+    return step;
+  });
 }
 
 async function saveCheckpoint(

@@ -65,3 +65,20 @@ export function fingerprint(dataset: ImageDataset): string {
   const hash = createHash('sha256').update(dataset.images).update(Uint16Array.from(dataset.labels));
   return hash.digest('hex').slice(0, 16);
 }
+
+/**
+ * @param path of the checkpoint that has the fingerprint `expected`
+ * @throws Error when a run's images are not those of its checkpoint
+ */
+export function checkFingerprint(
+  path: string,
+  { data }: Pick<TrainingData, 'data'>,
+  expected: string,
+  dataset: ImageDataset,
+): void {
+  const found = fingerprint(dataset);
+  if (found === expected) return;
+  throw new Error(
+    `${path} was trained on other images than "${data}" has now (fingerprint ${expected}, now ${found})`,
+  );
+}

@@ -1,17 +1,14 @@
 import type { Command } from 'commander';
-import { Classifier } from '../../src/classifier.ts';
-import {
-  classifyImages,
-  ClassifierTrainer,
-  type ClassifierTrainingConfig,
-} from '../../src/classifier-training.ts';
+import type { Classifier } from '../../src/classifier.ts';
+import { classifyImages } from '../../src/classifier-training.ts';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { accuracy } from '../../src/metrics/class-accuracy.ts';
 import { MAX_BLOCKS, MAX_WIDTH, readClassifier, writeClassifier } from '../classifier-file.ts';
+import { trainClassifierInFolder, type ClassifierRun } from '../classifier-in-folder.ts';
 import { checkFit } from '../classifier-reference.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
-import { Interrupt } from '../interrupt.ts';
+import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
 import {
   imageSizeOption,
   positiveNumber,
@@ -20,16 +17,16 @@ import {
   type CommonOptions,
 } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
-import { compilingLine } from '../progress.ts';
+import { RunFolder } from '../run-folder.ts';
 import { shellWord } from '../shell-word.ts';
-import { runTraining } from '../training-loop.ts';
 import { folderSize, loadSplit } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
 
-interface TrainOptions extends CommonOptions {
+interface TrainOptions extends CommonOptions, FolderRunOptions {
   readonly data: string;
   readonly imageSize?: number;
   readonly out: string;
+  readonly run?: string;
   readonly epochs: number;
   readonly batch: number;
   readonly learningRate: number;
@@ -50,10 +47,13 @@ export function addClassifierCommand(program: Command): void {
     .description('Train and check the image classifier that `farmer metrics` measures with.');
   const train = group
     .command('train')
-    .description('Train a small convolutional classifier and write its weights.')
+    .description(
+      'Train a small convolutional classifier and write its weights; a training that was interrupted goes on where it was.',
+    )
     .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
     .addOption(imageSizeOption())
     .requiredOption('--out <file>', 'the safetensors file to write')
+    .option('--run <dir>', 'run folder (default: <file>-run, beside --out)')
     .option('--epochs <n>', 'passes over the training images', wholeNumber(1), 8)
     .option('--batch <n>', 'images a step', wholeNumber(1), 64)
     .option('--learning-rate <x>', 'the largest of the cosine schedule', positiveNumber, 2e-3)
@@ -61,7 +61,7 @@ export function addClassifierCommand(program: Command): void {
     .option('--blocks <n>', 'residual blocks', wholeNumber(0, MAX_BLOCKS), 1)
     .option('--shift <n>', 'shift training images at random by up to n pixels', wholeNumber(0), 2)
     .option('--mirror', 'mirror half of the training images');
-  withCommonOptions(train, [
+  withCommonOptions(withFolderRunOptions(train), [
     'farmer classifier train --data mnist --out digits.safetensors',
     'farmer classifier train --data fashion-mnist --mirror --shift 1 --epochs 12 --out clothes.safetensors',
   ]).action((options: TrainOptions) => runTrain(options));
@@ -79,55 +79,37 @@ export function addClassifierCommand(program: Command): void {
 
 async function runTrain(options: TrainOptions): Promise<void> {
   const output = createOutput(options);
-  const { data, out, seed, width, blocks } = options;
+  const { data, out } = options;
+  const folder = new RunFolder(options.run ?? `${out.replace(/\.safetensors$/, '')}-run`);
+  checkResume(options, folder);
   await checkWritable(out);
   const size = folderSize(data, options.imageSize);
-  const [train, test] = [await loadSplit(data, 'train', size), await loadSplit(data, 'test', size)];
-  const { height, width: imageWidth, channels, classes } = train;
-  const config = { image: { height, width: imageWidth, channels }, classes, width, blocks };
+  const [dataset, test] = [
+    await loadSplit(data, 'train', size),
+    await loadSplit(data, 'test', size),
+  ];
+  const run = classifierRun(options, dataset);
+  const { steps } = run.training;
+  output.line(`run         ${folder.path}`);
   await withDevice(options, output, async (device) => {
-    const classifier = new Classifier(config, seed);
-    const training = trainingConfig(options, train.count);
-    output.line(
-      `classifier  ${classifier.parameterCount()} parameters, ${training.steps} steps of ${training.batch} images`,
-    );
-    const trainer = new ClassifierTrainer(classifier, train, training, seed);
-    const start = performance.now();
-    const interrupt = new Interrupt(() => output.line('stopping after this step'));
-    await runTraining({
-      ...{ trainer, device, until: training.steps, logSteps: 100 },
-      onCompiled: compilingLine(output),
-      onMetrics: ({ step, loss }) =>
-        output.status(`step ${step}/${training.steps}  loss ${loss.toFixed(4)}`),
-      shouldStop: () => interrupt.requested,
-    });
-    interrupt.dispose();
-    const seconds = Math.round((performance.now() - start) / 1000);
-    const { step } = trainer;
-    trainer.dispose();
-    if (interrupt.requested) {
-      process.exitCode = interrupt.exitCode;
-      output.line(
-        `stopped     at step ${step} of ${training.steps}: nothing was written, and the same command begins anew`,
-      );
-      return;
+    const session = { folder, run, dataset, device, output, options };
+    const { classifier, step, seconds } = await trainClassifierInFolder(session);
+    const result = { command: 'classifier train', run: folder.path, step, steps, seconds };
+    if (step < steps) {
+      output.line('go on with  the same command');
+      return output.result(result);
     }
     const { share } = await testAccuracy(classifier, test, output);
-    const command = `farmer classifier train ${describeChoices(options)}`;
     const measured = { testAccuracy: share, testImages: test.count };
-    const info = { config, data, command, device: device.name, seconds, ...measured };
-    await writeClassifier(out, classifier, info);
+    await writeClassifier(out, classifier, {
+      ...{ config: run.classifier, data, device: device.name, seconds, ...measured },
+      command: `farmer classifier train ${describeChoices(options)}`,
+    });
     output.line(
       `accuracy    ${percent(share)} of ${test.count} test images, after ${seconds} s of training`,
     );
     output.line(`weights     ${out}`);
-    output.result({
-      command: 'classifier train',
-      out,
-      seconds,
-      steps: training.steps,
-      ...measured,
-    });
+    output.result({ ...result, out, ...measured });
   });
 }
 
@@ -148,13 +130,18 @@ async function runEval(options: EvalOptions): Promise<void> {
   });
 }
 
-function trainingConfig(options: TrainOptions, images: number): ClassifierTrainingConfig {
-  const { batch, epochs, learningRate, shift, mirror = false } = options;
-  const steps = Math.max(2, Math.round((epochs * images) / batch));
+function classifierRun(options: TrainOptions, dataset: ImageDataset): ClassifierRun {
+  const { data, seed, width, blocks, batch, epochs, learningRate, shift, mirror = false } = options;
+  const { height, width: imageWidth, channels, classes, count } = dataset;
+  const steps = Math.max(2, Math.round((epochs * count) / batch));
   return {
-    ...{ steps, batch, peakLearningRate: learningRate, finalLearningRate: 0.001 },
-    ...{ warmup: Math.min(200, Math.floor(steps / 10)), betas: [0.9, 0.99] },
-    ...{ weightDecay: 0.05, clip: 1, augmentation: { shift, mirror } },
+    ...{ data, seed },
+    classifier: { image: { height, width: imageWidth, channels }, classes, width, blocks },
+    training: {
+      ...{ steps, batch, peakLearningRate: learningRate, finalLearningRate: 0.001 },
+      ...{ warmup: Math.min(200, Math.floor(steps / 10)), betas: [0.9, 0.99] },
+      ...{ weightDecay: 0.05, clip: 1, augmentation: { shift, mirror } },
+    },
   };
 }
 
