@@ -1,13 +1,11 @@
 import { EventEmitter } from 'node:events';
-import { constants } from 'node:os';
 import { expect, it, vi } from 'vitest';
+import { exitCodeOf } from '../../packages/farmer/cli/exit.ts';
 import { endOnLostOutput, onLostOutput } from '../../packages/farmer/cli/lost-output.ts';
 
-const SIGPIPE = 128 + constants.signals.SIGPIPE;
-
 it.each([
-  ['a pipe whose reader has gone', 'EPIPE', false, SIGPIPE, ''],
-  ['a terminal that was closed', 'EIO', true, SIGPIPE, ''],
+  ['a pipe whose reader has gone', 'EPIPE', false, exitCodeOf('SIGPIPE'), ''],
+  ['a terminal that was closed', 'EIO', true, exitCodeOf('SIGHUP'), ''],
   ['a disk that fails', 'EIO', false, 1, 'error: cannot write the output: EIO\n'],
   ['a full disk', 'ENOSPC', false, 1, 'error: cannot write the output: ENOSPC\n'],
 ])('ends for %s, unless somebody listens', (_, code, isTTY, exitCode, message) => {
@@ -19,6 +17,7 @@ it.each([
   const forget = onLostOutput(listener);
   fail();
   expect([listener.mock.calls.length, end.mock.calls.length]).toEqual([1, 0]);
+  expect(listener.mock.calls).toEqual([[exitCode]]);
   forget();
   stderr.mockClear();
   fail();

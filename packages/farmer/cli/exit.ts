@@ -1,4 +1,8 @@
-import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+
+/** The exit code of a process that a signal ended, as shells have it. */
+export const exitCodeOf = (signal: keyof typeof constants.signals) =>
+  128 + constants.signals[signal];
 
 /**
  * Ends the process with `process.exitCode` once all output is written. The GPU library's threads and a pool's workers
@@ -10,10 +14,13 @@ export function exitAfterFlush(): void {
 }
 
 /**
- * Ends the process, whatever is not written yet. Node gives a terminal its modes back as it ends, and crashes when the
- * terminal was closed; nothing here changes them, so the terminal is let go of first.
+ * Ends the process, whatever is not written yet. Node gives a terminal its modes back as it exits, and crashes when the
+ * terminal was closed; so then the signal itself ends the process.
  */
 export function exitAtOnce(code = process.exitCode): never {
-  for (const stream of [0, 1, 2]) closeSync(stream);
+  if (code === exitCodeOf('SIGHUP')) {
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
+  }
   process.exit(code);
 }

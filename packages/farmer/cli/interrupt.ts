@@ -1,5 +1,4 @@
-import { constants } from 'node:os';
-import { exitAtOnce } from './exit.ts';
+import { exitAtOnce, exitCodeOf } from './exit.ts';
 import { onLostOutput } from './lost-output.ts';
 
 /** Launchers pass on a signal that the terminal has sent too; within this time it counts as one. */
@@ -26,40 +25,38 @@ function hasTerminal(): boolean {
  * at once.
  */
 export class Interrupt {
-  #signal: Signal | 'SIGPIPE' | undefined;
+  #exitCode = 0;
   #at = 0;
   readonly #handlers: readonly (readonly [Signal, () => void])[];
   readonly #forgetOutput: () => void;
 
   /** @param onFirst tells the user what happens now */
   constructor(onFirst: () => void) {
-    const note = (signal: Signal | 'SIGPIPE') => {
-      this.#signal = signal;
+    const note = (exitCode: number) => {
+      this.#exitCode = exitCode;
       this.#at = performance.now();
       onFirst();
     };
     const handle = (signal: Signal) => () => {
-      if (this.#signal === undefined) note(signal);
-      else if (performance.now() - this.#at > ECHO_MS) {
-        exitAtOnce(128 + constants.signals[signal]);
-      }
+      if (!this.requested) note(exitCodeOf(signal));
+      else if (performance.now() - this.#at > ECHO_MS) exitAtOnce(exitCodeOf(signal));
     };
     const heard = SIGNALS.filter((name) => name !== 'SIGHUP' || hasTerminal());
     this.#handlers = heard.map((name) => [name, handle(name)] as const);
     for (const [name, handler] of this.#handlers) process.on(name, handler);
     // Ctrl-C ends the reader of `farmer train | tee log` too; what is still to be saved must not suffer from that.
-    this.#forgetOutput = onLostOutput(() => {
-      if (this.#signal === undefined) note('SIGPIPE');
+    this.#forgetOutput = onLostOutput((exitCode) => {
+      if (!this.requested) note(exitCode);
     });
   }
 
   get requested(): boolean {
-    return this.#signal !== undefined;
+    return this.#exitCode !== 0;
   }
 
-  /** 128 + the signal's number, as shells expect; 0 without a signal. */
+  /** 128 + the signal's number, as shells expect, or 1 for output that cannot be written; 0 when nothing was noted. */
   get exitCode(): number {
-    return this.#signal === undefined ? 0 : 128 + constants.signals[this.#signal];
+    return this.#exitCode;
   }
 
   /** Stops listening. */
