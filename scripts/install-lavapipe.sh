@@ -10,8 +10,11 @@ set -euo pipefail
 
 oldest_mesa=23.1
 package=mesa-vulkan-drivers
-dry_run=false
-[[ ${1:-} == --dry-run ]] && dry_run=true
+case $* in
+  '') dry_run=false ;;
+  --dry-run) dry_run=true ;;
+  *) echo 'usage: bash scripts/install-lavapipe.sh [--dry-run]' >&2; exit 2 ;;
+esac
 
 fail() {
   echo "install-lavapipe: $*" >&2

@@ -27,6 +27,7 @@ npx esbuild farmer=packages/farmer/cli/main.ts lab=benchmarks/lab/main.ts train-
   --target=node20 --external:webgpu '--external:@resvg/resvg-js' --outdir="$box" --out-extension:.js=.mjs \
   --log-level=warning --banner:js="import { createRequire as toRequire } from 'node:module'; const require = toRequire(import.meta.url);"
 tar -C "$box" -czf "$out/box.tar.gz" .
+rm -rf "$out/box" # what `run` unpacked of an earlier pack
 
 cat >"$out/run" <<'RUN'
 #!/usr/bin/env bash
@@ -34,6 +35,11 @@ cat >"$out/run" <<'RUN'
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 box=${FARMER_BOX:-$here/box}
+name=${1:-}
+case $name in
+  farmer | lab | train-step | reverse | batch | measure) shift ;;
+  *) sed -n 2p "$0" >&2; exit 2 ;;
+esac
 if [[ ! -e $box/unpacked ]]; then
   mkdir -p "$box"
   tar -C "$box" -xzf "$here/box.tar.gz"
@@ -41,8 +47,6 @@ if [[ ! -e $box/unpacked ]]; then
   touch "$box/unpacked"
 fi
 export FARMER_BOX=$box LD_LIBRARY_PATH="$box/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-name=$1
-shift
 if [[ $name == measure ]]; then exec bash "$box/graphics-card.sh" "$@"; fi
 exec "$box/node" "$box/$name.mjs" "$@"
 RUN
