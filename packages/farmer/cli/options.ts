@@ -1,7 +1,4 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
-
-/** Larger images have more values than a model's histogram takes. */
-const MAX_IMAGE_SIDE = 512;
+import { InvalidArgumentError, type Command } from 'commander';
 
 /** Options of every command. */
 export interface CommonOptions {
@@ -34,12 +31,6 @@ export function withCommonOptions(command: Command, examples: readonly string[])
     .option('--json', 'write one JSON object with the results to stdout, all else to stderr')
     .option('--debug', 'show stack traces')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
-}
-
-/** --image-size, of commands that read a folder of images. */
-export function imageSizeOption(): Option {
-  const does = "scale a folder's images to this height and width";
-  return new Option('--image-size <n>', does).argParser(wholeNumber(1, MAX_IMAGE_SIDE));
 }
 
 /** Parses a whole number of at least `least`, and at most `most` if that is given. */
@@ -87,4 +78,9 @@ export function numberList(text: string): number[] {
 /** Collects an option that may be given several times. */
 export function collect(value: string, earlier: readonly string[]): string[] {
   return [...earlier, value];
+}
+
+/** Whether an option was given, and is not at its default. */
+export function isGiven(command: Command, name: string): boolean {
+  return command.getOptionValueSource(name) === 'cli';
 }

@@ -4,8 +4,9 @@ import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { checkDataset, ConfigError, parseConfig, type FarmerConfig } from '../src/config.ts';
 import { preset } from '../src/presets.ts';
 import { applyOverrides, mergeConfig } from './config-overrides.ts';
+import { folderSize } from './data-options.ts';
 import { describeReadError } from './files/read-error.ts';
-import { folderSize, loadTrainingData, type TrainingData } from './training-data.ts';
+import { loadTrainingData, type TrainingData } from './training-data.ts';
 
 /** Everything that decides what a training run computes. */
 export interface RunConfig extends TrainingData {

@@ -3,7 +3,7 @@ import { philoxPermutation } from '@farmer/tensor';
 import { subset } from '../src/data/split.ts';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import type { FolderOptions, Split } from './data/load-dataset.ts';
-import { DATASET_NAMES, loadDataset } from './data/load-dataset.ts';
+import { loadDataset } from './data/load-dataset.ts';
 
 /** The images that a run is trained on. */
 export interface TrainingData {
@@ -19,20 +19,6 @@ export async function loadTrainingData(
 ): Promise<ImageDataset> {
   const dataset = await loadSplit(data, 'train', size);
   return trainImages === undefined ? dataset : drawImages(dataset, trainImages, '--train-images');
-}
-
-/**
- * The size that --image-size scales a folder's images to.
- * @throws Error when `data` is a dataset with a size of its own
- */
-export function folderSize(data: string, imageSize: number | undefined): FolderOptions['size'] {
-  if (imageSize === undefined) return undefined;
-  if (DATASET_NAMES.includes(data)) {
-    throw new Error(
-      `--image-size scales the images of a folder, and ${data} is none: leave it out`,
-    );
-  }
-  return { height: imageSize, width: imageSize };
 }
 
 /** @param size that a folder's images are scaled to */

@@ -12,15 +12,10 @@ import { parseRows, rows } from '../ablation/rows.ts';
 import { claimFolder, runAblation } from '../ablation/run-ablation.ts';
 import { readClassifier } from '../classifier-file.ts';
 import { checkFit, readReference } from '../classifier-reference.ts';
+import { dataOption, imageSizeOption } from '../data-options.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
-import {
-  collect,
-  imageSizeOption,
-  wholeNumber,
-  withCommonOptions,
-  type CommonOptions,
-} from '../options.ts';
+import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { resolveRun, type RunConfig } from '../run-config.ts';
 import { shellWord } from '../shell-word.ts';
@@ -57,7 +52,7 @@ export function addAblationCommand(program: Command): void {
       `the full model and its budget: ${Object.keys(presets).join(', ')}`,
       'tiny',
     )
-    .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
+    .addOption(dataOption())
     .option('--train-images <n>', 'use only this many training images', wholeNumber(1))
     .addOption(imageSizeOption())
     .option('--set <key=value>', "change one part of every row's model", collect, [])

@@ -6,20 +6,15 @@ import { accuracy } from '../../src/metrics/class-accuracy.ts';
 import { MAX_BLOCKS, MAX_WIDTH, readClassifier, writeClassifier } from '../classifier-file.ts';
 import { trainClassifierInFolder, type ClassifierRun } from '../classifier-in-folder.ts';
 import { checkFit } from '../classifier-reference.ts';
+import { dataOption, folderSize, imageSizeOption } from '../data-options.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
-import {
-  imageSizeOption,
-  positiveNumber,
-  wholeNumber,
-  withCommonOptions,
-  type CommonOptions,
-} from '../options.ts';
+import { positiveNumber, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { RunFolder } from '../run-folder.ts';
 import { shellWord } from '../shell-word.ts';
-import { folderSize, loadSplit } from '../training-data.ts';
+import { loadSplit } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
 
 interface TrainOptions extends CommonOptions, FolderRunOptions {
@@ -50,7 +45,7 @@ export function addClassifierCommand(program: Command): void {
     .description(
       'Train a small convolutional classifier and write its weights; a training that was interrupted goes on where it was.',
     )
-    .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
+    .addOption(dataOption())
     .addOption(imageSizeOption())
     .requiredOption('--out <file>', 'the safetensors file to write')
     .option('--run <dir>', 'run folder (default: <file>-run, beside --out)')

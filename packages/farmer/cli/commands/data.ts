@@ -2,14 +2,15 @@ import type { Command } from 'commander';
 import pc from 'picocolors';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { fitHistogram, histogramBitsPerDim } from '../../src/histogram.ts';
+import { folderSize, imageSizeOption } from '../data-options.ts';
 import { DATASET_NAMES } from '../data/load-dataset.ts';
 import { messageOf } from '../errors.ts';
 import { checkWritable } from '../files/atomic-write.ts';
-import { imageSizeOption, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { imagesOfEveryClass } from '../preview.ts';
 import { checkGrid, writeGrid } from '../sample-grid.ts';
-import { folderSize, loadSplit } from '../training-data.ts';
+import { loadSplit } from '../training-data.ts';
 
 interface DataOptions extends CommonOptions {
   readonly data?: string;

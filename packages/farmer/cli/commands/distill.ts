@@ -12,7 +12,13 @@ import { distillInFolder } from '../distill-in-folder.ts';
 import { parseDistillationRun, type DistillationRun } from '../distillation-run.ts';
 import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
-import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import {
+  collect,
+  isGiven,
+  wholeNumber,
+  withCommonOptions,
+  type CommonOptions,
+} from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { RunFolder } from '../run-folder.ts';
 import { readStudent } from '../student-checkpoint.ts';
@@ -63,7 +69,7 @@ export function addDistillCommand(program: Command): void {
     'farmer distill --run runs/tiny-mnist-0 --attention causal --run-out runs/causal-student',
     'farmer distill --run-out runs/causal-student        # goes on with an interrupted run',
   ]).action(async (options: DistillOptions, self: Command) => {
-    const isChosen = CHOICES.some((name) => self.getOptionValueSource(name) === 'cli');
+    const isChosen = CHOICES.some((name) => isGiven(self, name));
     await runDistill(options, isChosen);
   });
 }

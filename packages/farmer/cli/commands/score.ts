@@ -7,7 +7,7 @@ import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
 import { checkChartPath, writeChart } from '../files/chart.ts';
 import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
-import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { isGiven, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { mapPath, scoreFile, type FileScore } from '../score-files.ts';
@@ -46,23 +46,22 @@ export function addScoreCommand(program: Command): void {
     'farmer score --checkpoint tiny seven.png --class 7 --maps maps',
     'farmer score --checkpoint tiny --compare fashion-mnist --out outliers.png',
   ]).action((files: string[], options: ScoreOptions, self: Command) => {
-    const isGiven = (name: string) => self.getOptionValueSource(name) === 'cli';
-    checkOptions(files, isGiven);
+    checkOptions(files, (name) => isGiven(self, name));
     return runScore(files, options);
   });
 }
 
 /** @throws Error for options of the one use with the other */
-function checkOptions(files: readonly string[], isGiven: (name: string) => boolean): void {
-  if (files.length > 0 === isGiven('compare')) {
+function checkOptions(files: readonly string[], has: (option: string) => boolean): void {
+  if (files.length > 0 === has('compare')) {
     throw new Error(
       'give either PNG files to score, or --compare with a dataset; `farmer eval` scores one dataset',
     );
   }
-  const [unused, use] = isGiven('compare')
+  const [unused, use] = has('compare')
     ? [['class', 'draws', 'resize', 'maps'], 'PNG files']
     : [['data', 'limit', 'out'], '--compare'];
-  const wrong = unused.find(isGiven);
+  const wrong = unused.find(has);
   if (wrong !== undefined) throw new Error(`--${wrong} needs ${use}`);
 }
 

@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { presets } from '../../src/presets.ts';
 import { readCheckpoint } from '../checkpoint.ts';
+import { dataOption, imageSizeOption } from '../data-options.ts';
 import { withDevice } from '../device.ts';
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
 import {
   collect,
-  imageSizeOption,
+  isGiven,
   wholeNumber,
   withCommonOptions,
   type CommonOptions,
@@ -33,7 +34,7 @@ export function addTrainCommand(program: Command): void {
     .description('Train a model in a run folder; a run that was interrupted goes on where it was.')
     .option('--preset <name>', `configuration: ${Object.keys(presets).join(', ')}`, 'tiny')
     .option('--config <file>', 'JSON file with the parts that differ from the preset')
-    .option('--data <name|dir>', 'mnist, fashion-mnist, twemoji, or a folder of PNGs', 'mnist')
+    .addOption(dataOption())
     .option('--train-images <n>', 'use only this many training images', wholeNumber(1))
     .addOption(imageSizeOption())
     .option(
@@ -51,7 +52,7 @@ export function addTrainCommand(program: Command): void {
     'farmer train --run runs/tiny-mnist-0        # goes on with an interrupted run',
     'nohup farmer train --preset small &         # outlives the terminal',
   ]).action(async (options: TrainOptions, self: Command) => {
-    const isChosen = CHOICES.some((name) => self.getOptionValueSource(name) === 'cli');
+    const isChosen = CHOICES.some((name) => isGiven(self, name));
     await runTrain(options, isChosen);
   });
 }
