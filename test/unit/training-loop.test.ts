@@ -66,7 +66,7 @@ describe('runTraining', () => {
   it('stops a training whose loss stays non-finite, and says what may help', async () => {
     const { log, ...training } = slowTraining(1);
     await expect(runTraining({ ...training, until: 500, logSteps: 10 })).rejects.toThrow(
-      'no finite loss or gradient in the last 50 steps before step 50: lower training.peakLearningRate',
+      'no finite loss or gradient in the last 50 steps before step 50: lower the learning rate, or lengthen its warm-up',
     );
     expect(log.filter((entry) => entry.startsWith('advance')).length).toBeLessThan(55);
   });
