@@ -26,21 +26,25 @@ export function setUpDrawing(
   let stages: Uint8Array[] = [];
   let seed = 0;
 
-  const draw = () =>
-    run('drawing', async () => {
+  const draw = async () => {
+    const isDrawn = await run('drawing', async () => {
       const { classes, options } = choices();
       stages = await drawPath(model, classes, seed++, options);
       showImages(samples, stages.at(-1)!, config.image, { columns, scale: 2 });
-      choose(0);
-    }).then(() => onChoice(imageOf(stages.at(-1)!, 0)));
+    });
+    if (isDrawn) await choose(0);
+  };
   const imageOf = (images: Uint8Array, i: number) => images.subarray(i * size, (i + 1) * size);
-  const choose = (i: number) => {
+  const choose = async (i: number) => {
+    // The first drawing may have failed, or go on.
+    if (stages.length === 0) return;
     const canvases = stages.map((images) => {
       const canvas = document.createElement('canvas');
       showImages(canvas, imageOf(images, i), config.image, { columns: 1, scale: 3 });
       return canvas;
     });
     element('path', HTMLElement).replaceChildren(...canvases);
+    await onChoice(imageOf(stages.at(-1)!, i));
   };
 
   samples.onclick = async ({ offsetX, offsetY }) => {
@@ -52,9 +56,7 @@ export function setUpDrawing(
       );
     const column = place(offsetX, samples.clientWidth, samples.width, width);
     const row = place(offsetY, samples.clientHeight, samples.height, height);
-    const chosen = row * columns + column;
-    choose(chosen);
-    await onChoice(imageOf(stages.at(-1)!, chosen));
+    await choose(row * columns + column);
   };
   element('draw', HTMLElement).querySelector('form')!.onsubmit = async (event) => {
     event.preventDefault();

@@ -14,5 +14,5 @@ export function painted(): Promise<void> {
   return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }
 
-/** Does a piece of work, and shows that it goes on. */
-export type Run = (doing: string, work: () => Promise<void>) => Promise<void>;
+/** Does a piece of work, and shows that it goes on, or what went wrong. @returns whether it was done */
+export type Run = (doing: string, work: () => Promise<void>) => Promise<boolean>;

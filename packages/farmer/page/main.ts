@@ -26,7 +26,7 @@ try {
   let isBusy = false;
   /** One piece of work at a time: a click meanwhile is lost. */
   const run: Run = async (doing, work) => {
-    if (isBusy) return;
+    if (isBusy) return false;
     isBusy = true;
     say(`${doing}…`);
     await painted();
@@ -35,8 +35,10 @@ try {
       await work();
       took.set(doing, ((performance.now() - start) / 1000).toFixed(2));
       say('');
+      return true;
     } catch (error) {
       fail(error);
+      return false;
     } finally {
       isBusy = false;
     }
