@@ -30,5 +30,5 @@ export type {
 } from './safetensors.ts';
 export { constant, cosine, linear } from './schedules.ts';
 export type { Schedule, WarmupOptions } from './schedules.ts';
-export { StateDictError } from './state-dict.ts';
+export { StateDictError, toStateDict } from './state-dict.ts';
 export type { LoadedTensors, StateDict } from './state-dict.ts';

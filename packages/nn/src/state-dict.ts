@@ -10,6 +10,13 @@ export type LoadedTensors = ReadonlyMap<
   { readonly shape: readonly number[]; readonly data: Float32Array }
 >;
 
+/** Loaded values as `encodeSafetensors` takes them. */
+export function toStateDict(loaded: LoadedTensors): StateDict {
+  return Object.fromEntries(
+    [...loaded].map(([name, { shape, data }]) => [name, { dtype: 'F32', shape, data }]),
+  );
+}
+
 /** A state dict that does not fit the model it is loaded into. */
 export class StateDictError extends Error {
   override readonly name = 'StateDictError';

@@ -12,8 +12,7 @@ export interface OpenWebGpuDevice extends OpenAdapter {
 }
 
 /**
- * Opens a device with all of the adapter's limits and the features that kernels use. Errors
- * that nobody scopes are printed with the adapter's name.
+ * Finds an adapter and opens its device (`requestGpu`).
  *
  * @throws NoAdapterError when no adapter fits.
  */
@@ -22,10 +21,7 @@ export async function openWebGpuDevice(
 ): Promise<OpenWebGpuDevice> {
   const opened = await openAdapter(options);
   const { adapter, name } = opened;
-  const device = await requestGpu(adapter);
-  device.addEventListener('uncapturederror', (event) => {
-    console.error(`WebGPU error on '${name}': ${event.error.message}`);
-  });
+  const device = await requestGpu(adapter, name);
   const { info } = adapter;
   const hasSubgroups = adapter.features.has('subgroups');
   return {

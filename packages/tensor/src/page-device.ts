@@ -40,12 +40,9 @@ async function findAdapter(): Promise<GPUAdapter | undefined> {
 
 async function openWebGpu(adapter: GPUAdapter, precision?: Precision): Promise<Device> {
   const { info } = adapter;
-  const gpu = await requestGpu(adapter);
   const named = info.description || info.device || `${info.vendor} ${info.architecture}`;
   const name = named.trim() || 'WebGPU';
-  gpu.addEventListener('uncapturederror', ({ error }) => {
-    console.error(`WebGPU error on '${name}': ${error.message}`);
-  });
+  const gpu = await requestGpu(adapter, name);
   const kind = info.isFallbackAdapter ? 'software' : 'hardware';
   return new WebGpuDevice(gpu, {
     name,

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { toStateDict } from '@farmer/nn';
 import { readCheckpoint, writeCheckpoint } from '../checkpoint.ts';
 import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
 import { withCommonOptions, type CommonOptions } from '../options.ts';
@@ -20,12 +21,10 @@ export function addExportCommand(program: Command): void {
   withCommonOptions(command, ['farmer export --run runs/tiny-mnist-0 --out digits.safetensors']);
   command.action(async (options: ExportOptions) => {
     const output = createOutput(options);
-    await checkOther(resolveCheckpoint(options), options.out);
-    const { path, model, ...info } = await readCheckpoint(resolveCheckpoint(options));
-    const tensors = [...model].map(
-      ([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }] as const,
-    );
-    await writeCheckpoint(options.out, info, Object.fromEntries(tensors));
+    const path = resolveCheckpoint(options);
+    await checkOther(path, options.out);
+    const { model, ...info } = await readCheckpoint(path);
+    await writeCheckpoint(options.out, info, toStateDict(model));
     output.line(`weights     ${options.out}: those of ${path}, step ${info.step}`);
     output.result({ command: 'export', checkpoint: path, out: options.out, step: info.step });
   });

@@ -2,7 +2,7 @@ import { build } from 'esbuild';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { encodeSafetensors, type Float32Input } from '@farmer/nn';
+import { encodeSafetensors, toStateDict, type LoadedTensors } from '@farmer/nn';
 import type { Checkpoint } from '../checkpoint.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import type { PageFiles } from './server.ts';
@@ -38,14 +38,11 @@ export async function bundle(entry: string): Promise<string> {
 /** The weights, and the counts of the training images' histogram, which a page need not unpack. */
 function pageModel({ run, classNames, histogram, model }: Checkpoint, name: string): Uint8Array {
   const { counts } = histogram;
-  const asInput = (shape: readonly number[], data: Float32Array): Float32Input => ({
-    ...{ dtype: 'F32', shape, data },
-  });
-  const tensors = Object.fromEntries(
-    [...model].map(([key, { shape, data }]) => [`model.${key}`, asInput(shape, data)]),
-  );
-  // Counts of up to 2^24 images are whole in f32.
-  tensors['counts'] = asInput([counts.length], Float32Array.from(counts));
+  const tensors: LoadedTensors = new Map([
+    ...[...model].map(([key, tensor]) => [`model.${key}`, tensor] as const),
+    // Counts of up to 2^24 images are whole in f32.
+    ['counts', { shape: [counts.length], data: Float32Array.from(counts) }] as const,
+  ]);
   const about = { name, model: run.config.model, classNames };
-  return encodeSafetensors(tensors, { about: JSON.stringify(about) });
+  return encodeSafetensors(toStateDict(tensors), { about: JSON.stringify(about) });
 }

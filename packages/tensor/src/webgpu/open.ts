@@ -8,13 +8,20 @@ export const KERNEL_FEATURES: readonly string[] = [
   'chromium-experimental-subgroup-matrix',
 ];
 
-/** Opens an adapter's device with all of its limits, and the features that kernels use. */
-export function requestGpu(adapter: GPUAdapter): Promise<GPUDevice> {
+/**
+ * Opens an adapter's device with all of its limits, and the features that kernels use. Errors that nobody scopes are
+ * printed with the adapter's name.
+ */
+export async function requestGpu(adapter: GPUAdapter, name: string): Promise<GPUDevice> {
   const wanted = KERNEL_FEATURES.filter((feature) => adapter.features.has(feature));
-  return adapter.requestDevice({
+  const gpu = await adapter.requestDevice({
     requiredFeatures: wanted as GPUFeatureName[],
     requiredLimits: fullLimits(adapter.limits),
   });
+  gpu.addEventListener('uncapturederror', ({ error }) => {
+    console.error(`WebGPU error on '${name}': ${error.message}`);
+  });
+  return gpu;
 }
 
 /** All of the adapter's limits, as `requiredLimits`: WebGPU's defaults are far lower. */
