@@ -1,5 +1,5 @@
 /**
- * 4. FARMER: train a model on images of your own, measure its bits per dimension, and draw new images.
+ * 4. FARMER: train a model on images that are made here, measure its bits per dimension, and draw new images.
  *    npx tsx examples/4-farmer.ts
  */
 import { philoxUniforms, RandomStream, scope } from '@farmer/tensor';
@@ -37,6 +37,7 @@ function bars(name: string, count: number, seed: number) {
   return imageDataset({ name, images, labels, height: size, width: size, channels: 1, classNames });
 }
 
+// For images in a folder: await loadSplit('./photos', 'train', { height: size, width: size }), of 'farmer/node'.
 const [train, test] = [bars('bars', 2000, 1), bars('other bars', 500, 2)];
 const histogram = fitHistogram(train);
 

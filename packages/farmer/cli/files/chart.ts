@@ -175,7 +175,7 @@ function styleOf(index: number): Style {
 }
 
 const legendWidth = (curves: readonly Curve[]): number =>
-  40 + LETTER * curves.reduce((longest, { name }) => Math.max(longest, name.length), 0);
+  48 + LETTER * curves.reduce((longest, { name }) => Math.max(longest, name.length), 0);
 
 /** A piece of line and a name, to the right of the frame. */
 function legendEntry(name: string, index: number, { colour, dash }: Style): Plot.Markish[] {
