@@ -12,7 +12,11 @@ import { imagesAt, type ImageDataset } from './data/image-dataset.ts';
 import type { PixelMap } from './dequantize.ts';
 import { dimensions, paddedSize } from './dimensions.ts';
 
-/** A call of Philox under each step. */
+/**
+ * A call of Philox under each step. Under the model's own seed, step 0 has the words of the first draw of `Init`, and
+ * its dropped labels those of the second (trainer.ts). It is one step of many, and any other numbers would change what
+ * the commands of docs/results train.
+ */
 const pixelNoise = 0;
 /** The first epoch's order among the seed's permutations, which share no random words with its calls. */
 const firstShuffle = 2;

@@ -13,7 +13,8 @@ import {
 
 /**
  * Draws a model's initial parameters. The n-th random draw depends on the seed and n alone,
- * so that a model built in the same order has the same values on every device.
+ * so that a model built in the same order has the same values on every device. It is call n of step 0 of
+ * `philoxNormals` or `philoxUniforms`: what else is drawn from the same seed is independent of it under other steps.
  */
 export class Init {
   readonly seed: number;
