@@ -159,6 +159,24 @@ describe('training', () => {
     expect(existsSync(join(run('parts'), 'samples', 'step-000040.png'))).toBe(true);
   });
 
+  it('does nothing, and says why, up to a step that is behind it', async () => {
+    const args = ['train', ...cpu, '--run', run('behind')];
+    await runCliWell(...args, ...small, '--until', '7');
+    const before = await readFile(checkpoint('behind'));
+    const { stdout } = await runCliWell(...args, '--until', '3');
+    expect(stdout).toContain(
+      `unchanged   ${checkpoint('behind')} is at step 7 of ${STEPS}, and --until 3 is no later step: give a later one, or none`,
+    );
+    expect(stdout).not.toContain('saved');
+    expect((await readFile(checkpoint('behind'))).equals(before)).toBe(true);
+    const whole = ['--run', run('whole'), '--sample-steps', '0'];
+    const finished = await runCliWell('train', ...cpu, ...whole);
+    expect(finished.stdout).toContain(
+      `finished    ${checkpoint('whole')} is at step ${STEPS} of ${STEPS}: there is no step left to do`,
+    );
+    expect(finished.stdout).not.toContain('saved');
+  });
+
   it.each([
     ['SIGKILL', null],
     ['SIGINT', 130],

@@ -78,7 +78,6 @@ async function train(session: ClassifierSession): Promise<TrainedClassifier> {
     },
   });
   const { step } = trainer;
-  output.line(`saved       ${folder.checkpoint} at step ${step} of ${steps}`);
   trainer.dispose();
   return { classifier, step, seconds: seconds() };
 }

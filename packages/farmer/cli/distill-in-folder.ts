@@ -57,7 +57,6 @@ async function distill(session: DistillationSession): Promise<void> {
   const { step, student } = trainer;
   // The comparison has needs of its own.
   trainer.dispose();
-  output.line(`saved       ${folder.checkpoint} at step ${step} of ${steps}`);
   if (step < steps) output.line(`go on with  farmer distill --run-out ${shellWord(folder.path)}`);
   const reverse = isInterrupted ? undefined : await compare(session, student);
   const after = await hashOf(model);

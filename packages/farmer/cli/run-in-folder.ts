@@ -32,17 +32,18 @@ export interface FolderRunOutcome<Metrics> {
 
 /**
  * Trains to the end, to `until`, or to the first interrupt, which becomes the process's exit code. Leaves metrics and a
- * checkpoint in the folder.
+ * checkpoint in the folder, and says so; or that there was no step to do.
  */
 export async function runInFolder<Metrics extends StepMetrics>(
   run: FolderRun<Metrics>,
 ): Promise<FolderRunOutcome<Metrics>> {
-  const { trainer, output, steps, batch, options } = run;
+  const { folder, trainer, output, steps, batch, options } = run;
   const until = Math.min(options.until ?? steps, steps);
-  const progress = new Progress(output, { steps, batch });
   if (trainer.step >= until) {
+    output.line(nothingToDo(run, until));
     return { metrics: undefined, imagesPerSecond: undefined, isInterrupted: false };
   }
+  const progress = new Progress(output, { steps, batch });
   const interrupt = new Interrupt(() =>
     output.line('stopping after this step (interrupt again to stop at once)'),
   );
@@ -50,12 +51,22 @@ export async function runInFolder<Metrics extends StepMetrics>(
     const metrics = await trainUntil(run, until, progress, interrupt);
     progress.end(trainer.step);
     await run.save();
+    output.line(`saved       ${folder.checkpoint} at step ${trainer.step} of ${steps}`);
     const { imagesPerSecond } = progress;
     return { metrics, imagesPerSecond, isInterrupted: interrupt.requested };
   } finally {
     interrupt.dispose();
     if (interrupt.requested) process.exitCode = interrupt.exitCode;
   }
+}
+
+function nothingToDo(
+  { folder, trainer: { step }, steps }: FolderRun<StepMetrics>,
+  until: number,
+): string {
+  const at = `${folder.checkpoint} is at step ${step} of ${steps}`;
+  if (step >= steps) return `finished    ${at}: there is no step left to do`;
+  return `unchanged   ${at}, and --until ${until} is no later step: give a later one, or none`;
 }
 
 async function trainUntil<Metrics extends StepMetrics>(

@@ -141,7 +141,6 @@ function report(
   const { steps } = run.config.training;
   const { path, checkpoint } = folder;
   const shown = shellWord(path);
-  output.line(`saved       ${checkpoint} at step ${step} of ${steps}`);
   output.line(
     step < steps
       ? `go on with  farmer train --run ${shown}`

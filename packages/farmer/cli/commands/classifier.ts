@@ -91,7 +91,8 @@ async function runTrain(options: TrainOptions): Promise<void> {
     const { classifier, step, seconds } = await trainClassifierInFolder(session);
     const result = { command: 'classifier train', run: folder.path, step, steps, seconds };
     if (step < steps) {
-      output.line('go on with  the same command');
+      const { until = Infinity } = options;
+      output.line(`go on with  the same command${step < until ? '' : ', but for its --until'}`);
       return output.result(result);
     }
     const { share } = await testAccuracy(classifier, test, output);
