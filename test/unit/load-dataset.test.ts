@@ -92,6 +92,23 @@ describe('a folder of PNGs', () => {
     await expect(loadDataset(folder, 'test')).rejects.toThrow(/c is a class that .*train lacks/);
   });
 
+  it('is grey if every pixel is, however it is stored, unless RGB is wanted', async () => {
+    await put('train/a/1.png', flat(1, 1, 7));
+    await put('train/a/2.png', flat(1, 1, 8, 8, 8));
+    await put('test/a/3.png', flat(1, 1, 9, 9, 9));
+    const train = await loadDataset(folder, 'train');
+    expect(train).toMatchObject({ count: 2, channels: 1 });
+    expect([...train.images]).toEqual([7, 8]);
+    const size = { height: 1, width: 1, channels: 3 };
+    const rgb = await loadDataset(folder, 'train', { size });
+    expect(rgb).toMatchObject(size);
+    expect([...rgb.images]).toEqual([7, 7, 7, 8, 8, 8]);
+    // One coloured image of the other split makes all RGB, also where a model wants grey.
+    await put('test/a/3.png', flat(1, 1, 9, 9, 8));
+    const coloured = { size: { ...size, channels: 1 } };
+    expect(await loadDataset(folder, 'train', coloured)).toMatchObject({ channels: 3 });
+  });
+
   it('wants one size, or scales to the one given', async () => {
     await put('a/1.png', flat(2, 4, 10));
     await put('a/2.png', flat(6, 6, 20));

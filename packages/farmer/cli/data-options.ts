@@ -7,7 +7,7 @@ const MAX_IMAGE_SIDE = 512;
 
 /** --data, of commands that train. */
 export function dataOption(): Option {
-  const does = `${DATASET_NAMES.join(', ')}, or a folder of PNGs`;
+  const does = `${DATASET_NAMES.join(', ')}, or a folder of PNGs, grey if every pixel is`;
   return new Option('--data <name|dir>', does).default('mnist');
 }
 

@@ -1,5 +1,5 @@
 import type { ModelConfig } from '../src/config.ts';
-import { boxScale, cropToAspect, toRgb, type Pixels } from '../src/data/pixels.ts';
+import { boxScale, cropToAspect, isGrey, toGrey, toRgb, type Pixels } from '../src/data/pixels.ts';
 import { readPng } from './files/read-png.ts';
 
 /**
@@ -21,12 +21,7 @@ export async function readImageFile(
   );
 }
 
-/** An RGB file may hold a grey image. */
 function asGrey(pixels: Pixels, path: string): Pixels {
-  if (pixels.channels === 1) return pixels;
-  const data = pixels.data.filter((_, i) => i % 3 === 0);
-  if (pixels.data.every((value, i) => value === data[Math.floor(i / 3)])) {
-    return { ...pixels, data, channels: 1 };
-  }
+  if (isGrey(pixels)) return toGrey(pixels);
   throw new Error(`${path} has colours, but the model's images are grey: convert it to grey first`);
 }

@@ -40,7 +40,7 @@ export function addDataCommand(program: Command): void {
     )
     .option(
       '--data <name|dir>',
-      'only this dataset, or a folder with one sub-folder of PNGs a class',
+      'only this dataset, or a folder with one sub-folder of PNGs a class, grey if every pixel is, else RGB',
     )
     .addOption(imageSizeOption())
     .option('--preview <file>', 'write a grid PNG with one row a class (of mnist without --data)')

@@ -2,7 +2,14 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join, resolve } from 'node:path';
 import { imageDataset, type ImageDataset } from '../../src/data/image-dataset.ts';
-import { boxScale, cropToAspect, toRgb, type Pixels } from '../../src/data/pixels.ts';
+import {
+  boxScale,
+  cropToAspect,
+  isGrey,
+  toGrey,
+  toRgb,
+  type Pixels,
+} from '../../src/data/pixels.ts';
 import { heldOutKeys } from '../../src/data/split.ts';
 import { describeReadError } from '../files/read-error.ts';
 import { readPng } from '../files/read-png.ts';
@@ -14,15 +21,21 @@ const OTHER_IMAGES = ['.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.tif', '.tiff',
 export type FolderOptions = {
   /**
    * Height and width of every image. An image of another size is cropped at its centre to that
-   * aspect ratio and then scaled. Without it all images must have one size.
+   * aspect ratio and then scaled. Without it all images must have one size. With 3 channels grey images become RGB, as
+   * a model wants them that was trained on RGB ones.
    */
-  readonly size?: { readonly height: number; readonly width: number };
+  readonly size?: {
+    readonly height: number;
+    readonly width: number;
+    readonly channels?: number;
+  };
 };
 
 /**
  * A folder with one sub-folder of PNGs for each class, in alphabetical order. If the folder holds
  * just `train` and `test`, these hold the classes; otherwise a tenth of each class, chosen by a hash
- * of the file names, is the test set. Grey if all images of both splits are, else RGB.
+ * of the file names, is the test set. Grey if every pixel of both splits is, however the files store
+ * it, else RGB.
  *
  * @throws Error naming the file that cannot be used.
  */
@@ -49,7 +62,8 @@ export async function loadImageFolder(
       loaded.push({ path: file, label, held, pixels });
     }
   }
-  const channels = loaded.some(({ pixels }) => pixels.channels === 3) ? 3 : 1;
+  const isColoured = options.size?.channels === 3 || loaded.some(({ pixels }) => !isGrey(pixels));
+  const [channels, convert] = isColoured ? [3, toRgb] : [1, toGrey];
   const chosen = loaded.filter(({ held }) => held === (split === 'test'));
   if (chosen.length === 0) {
     throw new Error(
@@ -58,9 +72,7 @@ export async function loadImageFolder(
   }
   return imageDataset({
     name: `${basename(resolve(path))} ${split}`,
-    images: Buffer.concat(
-      chosen.map(({ pixels }) => (channels === 3 ? toRgb(pixels) : pixels).data),
-    ),
+    images: Buffer.concat(chosen.map(({ pixels }) => convert(pixels).data)),
     labels: chosen.map(({ label }) => label),
     height: loaded[0]!.pixels.height,
     width: loaded[0]!.pixels.width,

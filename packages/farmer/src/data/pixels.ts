@@ -14,6 +14,21 @@ export function toRgb(image: Pixels): Pixels {
   return { ...image, data, channels: 3 };
 }
 
+/** Whether every pixel is grey, however the image is stored. */
+export function isGrey({ data, channels }: Pixels): boolean {
+  if (channels === 1) return true;
+  for (let i = 0; i < data.length; i += 3) {
+    if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return false;
+  }
+  return true;
+}
+
+/** The first channel alone: of a grey image, all of it. */
+export function toGrey(image: Pixels): Pixels {
+  if (image.channels === 1) return image;
+  return { ...image, data: image.data.filter((_, i) => i % 3 === 0), channels: 1 };
+}
+
 /** The largest centred part of an image that has the aspect ratio height : width. */
 export function cropToAspect(image: Pixels, height: number, width: number): Pixels {
   const scale = Math.min(image.height / height, image.width / width);
