@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nearestMatch } from '../src/nearest-match.ts';
@@ -39,23 +39,36 @@ export function resolveClassifier(file: string | undefined, data: string): strin
 }
 
 /**
- * @param name a file's path, or the name of shipped weights
- * @throws Error that lists the names there are, for one that is neither
+ * @param name a file's path, or the name of shipped weights, which a folder of that name does not hide
+ * @throws Error that lists the names there are, for one that is neither; that says how to name each, for one that is both
  */
 export function weightsFile(name: string): string {
-  if (existsSync(name) || /[/\\]/.test(name) || name.endsWith(ENDING)) return name;
-  return shippedFile(name);
+  if (/[/\\]/.test(name) || name.endsWith(ENDING)) return name;
+  const shipped = shippedFile(name);
+  const isHere = existsSync(name);
+  if (shipped === undefined && isHere) return name;
+  if (shipped === undefined) throw unknownWeights(name);
+  if (isHere && !statSync(name).isDirectory()) {
+    throw new Error(
+      `"${name}" is both a file here and shipped weights: give ./${name} or ${shellWord(shipped)}`,
+    );
+  }
+  return shipped;
+}
+
+function unknownWeights(name: string): Error {
+  const names = shippedWeights();
+  const near = nearestMatch(name, names);
+  return new Error(
+    `"${name}" is neither a file nor shipped weights${near ? `; did you mean "${near}"?` : ''}${listed('; there are', names)}`,
+  );
 }
 
 /** "tiny" finds mnist-tiny: the dataset may be left out. */
-function shippedFile(name: string): string {
+function shippedFile(name: string): string | undefined {
   const names = shippedWeights();
   const found = [name, `mnist-${name}`].find((candidate) => names.includes(candidate));
-  if (found !== undefined) return join(FOLDER, found + ENDING);
-  const near = nearestMatch(name, names);
-  throw new Error(
-    `"${name}" is neither a file nor shipped weights${near ? `; did you mean "${near}"?` : ''}${listed('; there are', names)}`,
-  );
+  return found && join(FOLDER, found + ENDING);
 }
 
 /** "TEXT: a, b", or nothing where there are no names. */
