@@ -98,6 +98,14 @@ describe('an ablation', () => {
     }
   });
 
+  it('writes the report beside the runs without --out, and else says where', async () => {
+    const madeBy = async (path: string) =>
+      /^Made by `farmer (.*)`\.$/m.exec(await readFile(join(path, 'README.md'), 'utf8'))![1];
+    expect(await madeBy(at('report'))).toMatch(/ --out \S+report$/);
+    await runCliWell(...common, '--run', at('whole'));
+    expect(await madeBy(at('whole', 'report'))).not.toContain('--out');
+  });
+
   it('gives every row the same training operations', async () => {
     const { planned } = JSON.parse(await readFile(at('report', 'results.json'), 'utf8')) as {
       planned: { tflop: number; config: { training: { steps: number } } }[];
@@ -137,11 +145,11 @@ describe('an ablation', () => {
 });
 
 it('claims no folder when it lacks a classifier', async () => {
-  const args = ['--data', at('images'), '--steps', '5', '--run', at('claimed'), '--out', at('out')];
+  const args = ['--data', at('images'), '--steps', '5', '--run', at('claimed')];
   const { code, stderr } = await runCli('ablation', ...args);
   expect(code).toBe(1);
   expect(stderr).toContain('no classifier comes with the project for');
-  expect([existsSync(at('claimed')), existsSync(at('out'))]).toEqual([false, false]);
+  expect(existsSync(at('claimed'))).toBe(false);
 });
 
 it('names an unknown row', async () => {

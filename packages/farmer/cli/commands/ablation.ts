@@ -38,7 +38,7 @@ interface AblationOptions extends CommonOptions {
   readonly samples: number;
   readonly reference: number;
   readonly run?: string;
-  readonly out: string;
+  readonly out?: string;
 }
 
 export function addAblationCommand(program: Command): void {
@@ -70,10 +70,10 @@ export function addAblationCommand(program: Command): void {
     .option('--samples <n>', 'images to draw from each model', wholeNumber(10), 1000)
     .option('--reference <n>', 'training images to compare them with', wholeNumber(10), 10_000)
     .option('--run <dir>', 'folder of the runs (default: runs/ablation-<preset>-<data>)')
-    .option('--out <dir>', 'folder of the report', join('docs', 'ablation'));
+    .option('--out <dir>', 'folder of the report (default: report, in the folder of the runs)');
   withCommonOptions(command, [
     'farmer ablation --preset tiny',
-    'farmer ablation --steps 1000 --rows full,jet,tarflow --seeds 1 --out report',
+    'farmer ablation --steps 1000 --rows full,jet,tarflow --seeds 1 --run runs/three',
   ]).action((options: AblationOptions) => ablate(options));
 }
 
@@ -82,9 +82,10 @@ async function ablate(options: AblationOptions): Promise<void> {
   const { data, seed, seeds, budget } = options;
   const names = parseRows(options.rows);
   const path = options.run ?? join('runs', `ablation-${options.preset}-${basename(data)}`);
+  const out = options.out ?? join(path, 'report');
   const { run: base, dataset } = await resolveRun(options);
   const classifier = resolveClassifier(options.classifier, data);
-  await checkWritable(join(options.out, 'README.md'));
+  await checkWritable(join(out, 'README.md'));
   await claimFolder(path, { data, trainImages: base.trainImages, budget, config: base.config });
   const planned = planRows(names, base.config, budget);
   const runs = planRuns(planned, base, seeds, path);
@@ -92,17 +93,17 @@ async function ablate(options: AblationOptions): Promise<void> {
   await withDevice(options, output, async (device) => {
     const yardstick = await prepareYardstick(options, classifier, dataset, output);
     const content = {
-      ...{ path: options.out, planned, command: commandLine(options) },
+      ...{ path: out, planned, command: commandLine(options) },
       description: describe(base, dataset, budget, yardstick, device),
     };
     let summaries: unknown;
     const isDone = await runAblation({ runs, dataset, device, yardstick, output }, async (done) => {
       summaries = await writeReport({ ...content, done });
-      output.line(`report      ${join(options.out, 'README.md')}, ${done.length} runs`);
+      output.line(`report      ${join(out, 'README.md')}, ${done.length} runs`);
     });
     if (!isDone) output.line('go on with  the same command');
     output.result({
-      ...{ command: 'ablation', run: path, out: options.out, isDone, seed, rows: names },
+      ...{ command: 'ablation', run: path, out, isDone, seed, rows: names },
       summaries,
     });
   });
@@ -170,9 +171,9 @@ function describe(
   ];
 }
 
-/** Everything that the figures depend on, as it would be typed. */
+/** Everything that the figures depend on, and where they were written, as it would be typed. */
 function commandLine(options: AblationOptions): string {
-  const { data, trainImages, imageSize, steps, classifier, testImages, seed } = options;
+  const { data, trainImages, imageSize, steps, classifier, testImages, seed, out } = options;
   const optional = { trainImages, imageSize, steps, classifier, testImages };
   const given = Object.entries(optional).flatMap(([name, value]) =>
     value === undefined
@@ -185,5 +186,6 @@ function commandLine(options: AblationOptions): string {
     ...options.set.map((part) => `--set ${shellWord(part)}`),
     `--budget ${options.budget} --rows ${options.rows} --seeds ${options.seeds} --seed ${seed}`,
     `--draws ${options.draws} --samples ${options.samples} --reference ${options.reference}`,
+    ...(out === undefined ? [] : [`--out ${shellWord(out)}`]),
   ].join(' ');
 }
