@@ -4,7 +4,6 @@ import { basename, join } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Device } from '@farmer/tensor';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
-import { presets } from '../../src/presets.ts';
 import type { Yardstick } from '../ablation/measure.ts';
 import { planRows, planRuns, type Budget, type PlannedRow } from '../ablation/plan.ts';
 import { writeReport } from '../ablation/report.ts';
@@ -12,23 +11,17 @@ import { parseRows, rows } from '../ablation/rows.ts';
 import { claimFolder, runAblation } from '../ablation/run-ablation.ts';
 import { readClassifier } from '../classifier-file.ts';
 import { checkFit, readReference } from '../classifier-reference.ts';
-import { dataOption, imageSizeOption } from '../data-options.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
-import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
-import { resolveRun, type RunConfig } from '../run-config.ts';
+import { resolveRun, type RunChoices, type RunConfig } from '../run-config.ts';
+import { withRunOptions } from '../run-options.ts';
 import { shellWord } from '../shell-word.ts';
 import { loadSplit, drawImages } from '../training-data.ts';
 import { resolveClassifier } from '../weights.ts';
 
-interface AblationOptions extends CommonOptions {
-  readonly preset: string;
-  readonly data: string;
-  readonly trainImages?: number;
-  readonly imageSize?: number;
-  readonly set: readonly string[];
-  readonly steps?: number;
+interface AblationOptions extends CommonOptions, RunChoices {
   readonly budget: Budget;
   readonly rows: string;
   readonly seeds: number;
@@ -42,21 +35,14 @@ interface AblationOptions extends CommonOptions {
 }
 
 export function addAblationCommand(program: Command): void {
-  const command = program
-    .command('ablation')
-    .description(
-      "Train the models of the paper's ablations with equal budgets and several seeds, measure them, and write a report. An interrupted ablation goes on where it was.",
-    )
-    .option(
-      '--preset <name>',
-      `the full model and its budget: ${Object.keys(presets).join(', ')}`,
-      'tiny',
-    )
-    .addOption(dataOption())
-    .option('--train-images <n>', 'use only this many training images', wholeNumber(1))
-    .addOption(imageSizeOption())
-    .option('--set <key=value>', "change one part of every row's model", collect, [])
-    .option('--steps <n>', 'optimisation steps of the full model', wholeNumber(1))
+  const command = withRunOptions(
+    program
+      .command('ablation')
+      .description(
+        "Train the models of the paper's ablations with equal budgets and several seeds, measure them, and write a report. The configuration is the full model's; each row changes a part of it. An interrupted ablation goes on where it was.",
+      ),
+    'the full model',
+  )
     .addOption(
       new Option('--budget <kind>', 'what all rows have alike: training operations or steps')
         .choices(['flops', 'steps'])

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { parseConfig } from '../../src/config.ts';
-import { preset, presets } from '../../src/presets.ts';
+import { preset } from '../../src/presets.ts';
 import { applyOverrides } from '../config-overrides.ts';
 import { formatReport, reportModel } from '../model-report.ts';
-import { collect, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
+import { presetOption, setOption } from '../run-options.ts';
 import { compareWithTable1 } from '../table-1.ts';
 
 interface InfoOptions extends CommonOptions {
@@ -19,8 +20,8 @@ export function addInfoCommand(program: Command): void {
     .description(
       "Count a model's parameters, operations and memory by running its code on shapes alone; no device is needed.",
     )
-    .option('--preset <name>', `configuration: ${Object.keys(presets).join(', ')}`, 'tiny')
-    .option('--set <key=value>', 'change one value of the configuration; repeatable', collect, [])
+    .addOption(presetOption())
+    .addOption(setOption())
     .option(
       '--batch <n>',
       "images at once (default: the configuration's training.batch)",

@@ -1,22 +1,15 @@
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
-import { presets } from '../../src/presets.ts';
 import { readCheckpoint } from '../checkpoint.ts';
-import { dataOption, imageSizeOption } from '../data-options.ts';
 import { withDevice } from '../device.ts';
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
-import {
-  collect,
-  isGiven,
-  wholeNumber,
-  withCommonOptions,
-  type CommonOptions,
-} from '../options.ts';
+import { isGiven, wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { notePadding } from '../padding-note.ts';
 import { resolveRun, type RunChoices, type RunConfig } from '../run-config.ts';
 import { RunFolder } from '../run-folder.ts';
+import { withRunOptions } from '../run-options.ts';
 import { trainInFolder } from '../train-in-folder.ts';
 import { loadTrainingData } from '../training-data.ts';
 
@@ -29,21 +22,15 @@ interface TrainOptions extends CommonOptions, RunChoices, FolderRunOptions {
 const CHOICES = ['preset', 'config', 'data', 'trainImages', 'imageSize', 'steps', 'set', 'seed'];
 
 export function addTrainCommand(program: Command): void {
-  const command = program
-    .command('train')
-    .description('Train a model in a run folder; a run that was interrupted goes on where it was.')
-    .option('--preset <name>', `configuration: ${Object.keys(presets).join(', ')}`, 'tiny')
+  const command = withRunOptions(
+    program
+      .command('train')
+      .description(
+        'Train a model in a run folder; a run that was interrupted goes on where it was.',
+      ),
+    'the whole run',
+  )
     .option('--config <file>', 'JSON file with the parts that differ from the preset')
-    .addOption(dataOption())
-    .option('--train-images <n>', 'use only this many training images', wholeNumber(1))
-    .addOption(imageSizeOption())
-    .option(
-      '--set <key=value>',
-      'change one part, as in training.batch=64 (repeatable)',
-      collect,
-      [],
-    )
-    .option('--steps <n>', 'optimisation steps of the whole run', wholeNumber(1))
     .option('--run <dir>', 'run folder (default: runs/<preset>-<data>-<seed>)')
     .option('--sample-steps <n>', 'draw samples every n steps; 0: never', wholeNumber(0));
   withCommonOptions(withFolderRunOptions(command), [
