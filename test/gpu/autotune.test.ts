@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { layerNorm, matmul, softmax, tensor, type WebGpuDevice } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
-import { kernel } from '../../packages/tensor/src/webgpu/kernel.ts';
+import { kernel, type Kernel } from '../../packages/tensor/src/webgpu/kernel.ts';
 import { runRowWork } from '../../packages/tensor/src/webgpu/rows/tune.ts';
 
 describe('autotune on swiftshader', () => {
@@ -95,42 +95,92 @@ describe('autotune on swiftshader', () => {
     expect(Object.keys(Object.values(readChoices())[0]!)).toContain('layer-norm 8x64 vec4');
   });
 
-  test.each([
-    ['integers', 'x[i]', '0'],
-    ['what it writes itself', '2 * y[i]', 'y[i] + 1'],
-  ])('a fast variant that is wrong is not taken: of %s', async (name, right, wrong) => {
-    const T = name === 'integers' ? 'i32' : 'f32';
-    const made = (value: string, turns: number) =>
-      kernel({
-        name: `test ${name}`,
-        bindings: { x: `read ${T}`, y: `write ${T}` },
-        uniforms: { count: 'u32' },
-        code: `
-@compute @workgroup_size(64)
+  const variants = (['right', 'other'] as const).map((name) => ({
+    ...{ name, lanes: 1, workgroup: 64, subgroup: 0 },
+  }));
+
+  /** A kernel of x and y whose invocations do `body` with their index `i`. */
+  const made = (name: string, T: 'f32' | 'i32', body: string, workgroup = 64) =>
+    kernel({
+      name: `test ${name}`,
+      bindings: { x: `read ${T}`, y: `write ${T}` },
+      uniforms: { count: 'u32' },
+      code: `
+@compute @workgroup_size(${workgroup})
 fn main(@builtin(global_invocation_id) at: vec3u) {
   let i = at.x;
-  var value = ${value};
-  for (var j = 0u; j < ${turns}u * u.count; j++) { value = max(value, ${value}); }
-  y[i] = value;
+  ${body}
 }`,
-      });
-    const kernels = { right: made(right, 1000), wrong: made(wrong, 0) };
-    const variants = (['right', 'wrong'] as const).map((each) => ({
-      ...{ name: each, lanes: 1, workgroup: 64, subgroup: 0 },
-    }));
+    });
+
+  /** Lets a trial choose between the variants' kernels, of which the table has the right one. */
+  const chooseKernel = async (
+    name: string,
+    T: 'f32' | 'i32',
+    kernelOf: (variant: string) => Kernel,
+  ) => {
     const [x, y] = [1, 2].map(() => tensor(new Float32Array(64), [64], T, device));
     device.runKernel<undefined>(
       (run) =>
         runRowWork(run, {
           table: { variants: () => variants, select: () => variants[0]! },
           ...{ rows: 64, length: 9, buffers: [x!, y!], uniforms: [64] },
-          kernel: (variant) => kernels[variant.name as 'right'],
+          kernel: (variant) => kernelOf(variant.name),
         }),
       { inputs: [], outputs: [] },
       undefined,
     );
     await y!.data();
-    const [choices] = Object.values(readChoices());
-    expect(choices![`test ${name} 64x16 scalar`]).toBe('right');
+    [x, y].forEach((each) => each!.dispose());
+    return Object.values(readChoices())[0]![`test ${name} 64x16 scalar`];
+  };
+
+  test.each([
+    ['integers', 'x[i]', '0'],
+    ['what it writes itself', '2 * y[i]', 'y[i] + 1'],
+  ])('a fast variant that is wrong is not taken: of %s', async (name, right, wrong) => {
+    const T = name === 'integers' ? 'i32' : 'f32';
+    const body = (value: string, turns: number) => `
+  var value = ${value};
+  for (var j = 0u; j < ${turns}u * u.count; j++) { value = max(value, ${value}); }
+  y[i] = value;`;
+    const kernels: Record<string, Kernel> = {
+      right: made(name, T, body(right, 1000)),
+      other: made(name, T, body(wrong, 0)),
+    };
+    expect(await chooseKernel(name, T, (variant) => kernels[variant]!)).toBe('right');
+  });
+
+  const failing: Record<string, (name: string) => Kernel> = {
+    'does not compile': (name) => made(name, 'f32', 'y[i] = nothing;'),
+    'is too large': (name) => made(name, 'f32', 'y[i] = f32(u.count);', 65536),
+    'takes another number of buffers': (name) =>
+      kernel({
+        name: `test ${name}`,
+        bindings: { x: 'read f32', y: 'write f32', z: 'write f32' },
+        uniforms: { count: 'u32' },
+        code: '@compute @workgroup_size(64) fn main() { y[0] = z[0] + x[0] + f32(u.count); }',
+      }),
+    throws: () => {
+      throw new Error('no kernel\nof that kind');
+    },
+  };
+  test.each(Object.keys(failing))('a variant that %s is left out, on a line', async (name) => {
+    const right = made(name, 'f32', 'y[i] = x[i] + f32(u.count);');
+    const errors = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const chosen = await chooseKernel(name, 'f32', (variant) =>
+      variant === 'right' ? right : failing[name]!(name),
+    );
+    const lines = errors.mock.calls.map(([line]) => String(line));
+    errors.mockRestore();
+    expect(chosen).toBe('right');
+    expect(lines).toEqual([
+      expect.stringMatching(`^autotune: test ${name} 64x16 scalar leaves out other: .+$`),
+    ]);
+    // The device has heard of nothing.
+    const x = tensor([1, 2], [2], 'f32', device);
+    await device.synchronize();
+    expect([...(await x.data())]).toEqual([1, 2]);
+    x.dispose();
   });
 });

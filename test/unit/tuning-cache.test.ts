@@ -19,6 +19,25 @@ describe('Autotuner', () => {
     expect(saved).toEqual([{ old: 'a', new: 'b' }]);
   });
 
+  test('goes on after a trial that failed, which is not run again', async () => {
+    const saved: unknown[] = [];
+    const tuner = new Autotuner({}, (choices) => saved.push(choices));
+    const failing = vi.fn(() => Promise.reject(new Error('no memory\nat all')));
+    const error = vi.spyOn(console, 'error').mockImplementation(() => {});
+    tuner.find('large', failing);
+    tuner.find('small', () => Promise.resolve('a'));
+    await tuner.runTrials();
+    expect(error.mock.calls).toEqual([
+      ['autotune: large keeps the variant of the table: no memory'],
+    ]);
+    error.mockRestore();
+    expect(tuner.find('large', failing)).toBe(undefined);
+    expect(tuner.find('small', failing)).toBe('a');
+    await tuner.runTrials();
+    expect(failing).toHaveBeenCalledTimes(1);
+    expect(saved).toEqual([{ small: 'a' }]);
+  });
+
   test('what a trial runs asks for no trial', async () => {
     const tuner = new Autotuner({}, () => {});
     const inner = vi.fn(() => Promise.resolve('x'));

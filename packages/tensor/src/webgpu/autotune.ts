@@ -12,6 +12,8 @@ export type Trial = () => Promise<string>;
 export class Autotuner {
   readonly #known: Map<string, string>;
   readonly #pending = new Map<string, Trial>();
+  /** Classes whose trial failed: the table serves them, and another process may try again. */
+  readonly #failed = new Set<string>();
   readonly #save: (choices: TuningChoices) => void;
   #running = false;
 
@@ -25,20 +27,34 @@ export class Autotuner {
   find(shapeClass: string, trial: Trial): string | undefined {
     const choice = this.#known.get(shapeClass);
     // A trial runs the variants themselves, whose choice is given.
-    if (choice === undefined && !this.#running) this.#pending.set(shapeClass, trial);
+    const isWanted = choice === undefined && !this.#running && !this.#failed.has(shapeClass);
+    if (isWanted) this.#pending.set(shapeClass, trial);
     return choice;
   }
 
-  /** Runs the trials that wait. Call where all work before may be waited for. */
+  /** Runs the trials that wait; one that fails is reported on stderr. Call where all work before may be waited for. */
   async runTrials(): Promise<void> {
     if (this.#running || this.#pending.size === 0) return;
     this.#running = true;
     try {
-      for (const [shapeClass, trial] of this.#pending) this.#known.set(shapeClass, await trial());
+      for (const [shapeClass, trial] of this.#pending) {
+        try {
+          this.#known.set(shapeClass, await trial());
+        } catch (error) {
+          this.#failed.add(shapeClass);
+          warnOfTrial(`${shapeClass} keeps the variant of the table`, error);
+        }
+      }
       this.#save(Object.fromEntries(this.#known));
     } finally {
       this.#pending.clear();
       this.#running = false;
     }
   }
+}
+
+/** Says on a line what became of a trial that failed, which is no reason to stop the program. */
+export function warnOfTrial(outcome: string, error: unknown): void {
+  const [reason] = (error instanceof Error ? error.message : String(error)).split('\n');
+  console.error(`autotune: ${outcome}: ${reason}`);
 }

@@ -46,13 +46,13 @@ function trial(device: WebGpuDevice, problem: MatmulProblem): Promise<string> {
     batches: Math.min(2, problem.batches),
   };
   return runTrial<MatmulChoice>(device, {
+    name: shapeClass(problem),
     choices: choicesFor(device.capabilities, problem),
     plainest: { variant: naive, slices: 1 },
     otherwise: selectMatmul(device.capabilities, problem),
     nameOf,
     isClose: (actual, expected, choice) => isClose(actual, expected, choice, small.k),
-    small: workOf(device, small),
-    whole: workOf(device, problem),
+    prepare: () => ({ small: workOf(device, small), whole: workOf(device, problem) }),
   });
 }
 

@@ -3,7 +3,7 @@ import type { Storage } from '../../device.ts';
 import { tensor, Tensor } from '../../tensor.ts';
 import type { WebGpuDevice } from '../device.ts';
 import { linearGrid, type Kernel, type KernelRun } from '../kernel.ts';
-import { runTrial, sizeClass, trialIntegers, trialNoise } from '../trial.ts';
+import { runTrial, sizeClass, trialIntegers, trialNoise, type TrialWork } from '../trial.ts';
 import type { RowTable } from './select.ts';
 import type { RowVariant } from './variant.ts';
 
@@ -50,7 +50,7 @@ function measured(run: KernelRun, work: RowWork): RowVariant | undefined {
   }));
   const plan = { ...work, buffers: [] };
   const chosen = tuning.tuner.find(shape, () =>
-    trial(tuning.device, plan, operands, variants, otherwise),
+    trial(tuning.device, { name: shape, work: plan, operands, variants, otherwise }),
   );
   return variants.find((variant) => variant.name === chosen);
 }
@@ -61,21 +61,42 @@ interface Operand {
   readonly isFloat: boolean;
 }
 
+interface RowTrial {
+  /** Of the shape class. */
+  readonly name: string;
+  readonly work: RowWork;
+  readonly operands: readonly Operand[];
+  readonly variants: readonly RowVariant[];
+  readonly otherwise: RowVariant;
+}
+
 /** Every variant against the first one of the table. @returns the fastest one's name */
-function trial(
+function trial(device: WebGpuDevice, { work, operands, variants, ...names }: RowTrial) {
+  return runTrial<RowVariant>(device, {
+    ...names,
+    choices: variants,
+    plainest: variants[0]!,
+    nameOf: ({ name }) => name,
+    isClose: (actual, expected) => isClose(actual, expected, work.length),
+    prepare: () => {
+      const own = trialWork(device, work, operands);
+      return { small: own, whole: own };
+    },
+  });
+}
+
+function trialWork(
   device: WebGpuDevice,
   work: RowWork,
   operands: readonly Operand[],
-  variants: readonly RowVariant[],
-  otherwise: RowVariant,
-): Promise<string> {
+): TrialWork<RowVariant> {
   // Integers may be labels: those below the length are some in any row.
   const buffers = operands.map(({ size, isFloat }) =>
     isFloat
       ? tensor(trialNoise(size), [size], 'f32', device)
       : tensor(trialIntegers(size, work.length), [size], 'i32', device),
   );
-  const own = {
+  return {
     inputs: buffers.filter((_, i) => !operands[i]!.isOutput),
     outputs: buffers.filter((_, i) => operands[i]!.isOutput),
     run: (variant: RowVariant) =>
@@ -85,15 +106,6 @@ function trial(
         undefined,
       ),
   };
-  return runTrial<RowVariant>(device, {
-    choices: variants,
-    plainest: variants[0]!,
-    otherwise,
-    nameOf: ({ name }) => name,
-    isClose: (actual, expected) => isClose(actual, expected, work.length),
-    small: own,
-    whole: own,
-  });
 }
 
 /** Sums round with their length. What is no number by one variant, such as the log of a negative, is none by another. */
