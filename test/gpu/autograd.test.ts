@@ -11,6 +11,7 @@ import {
   valueAndGrad,
 } from '@farmer/autograd';
 import {
+  argmax,
   layerNorm,
   map,
   matmul,
@@ -159,6 +160,39 @@ describeOnDevices('autograd', (device) => {
       for (const [i, gradient] of saved.gradients.entries()) {
         close(await values(gradient), await values(plain.gradients[i]!), 6);
       }
+    });
+
+    test('gives a value that no gradient flows to as it is', async () => {
+      const bodies: Record<string, () => Tensor> = {
+        'cut off': () => noGrad(() => layer(x)),
+        'made of an integer': () => map('k * 2', { k: argmax(layer(x), { axis: 1 }) }),
+        'made of nothing watched': () => map('x * 2', { x }),
+        'not made at all': () => {
+          layer(x);
+          return x;
+        },
+      };
+      for (const [name, body] of Object.entries(bodies)) {
+        const expected = Array.from(await scope(() => map('v + 0', { v: body() })).data());
+        const given = valueAndGrad(() => {
+          const fixed = checkpoint(body);
+          return { loss: sum(map('f * w', { f: sum(fixed), w })), fixed };
+        }, [w]);
+        expect([...(await given.value.fixed.data())], name).toEqual(expected);
+        const total = expected.reduce((a, b) => a + b);
+        close(await values(given.gradients[0]!), [total, total, total]);
+      }
+    });
+
+    test('passes on the gradient of a watched tensor that it gives back', async () => {
+      const { gradients } = valueAndGrad(() => {
+        const same = checkpoint(() => {
+          layer(x);
+          return w;
+        });
+        return sum(map('same * same', { same }));
+      }, [w]);
+      close(await values(gradients[0]!), [0.6, -0.4, 1.4]);
     });
 
     test('holds fewer blocks between forward and backward', () => {

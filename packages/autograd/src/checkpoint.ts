@@ -1,16 +1,18 @@
 import { currentRecorder, scope, withRecorder, type Call, type Tensor } from '@farmer/tensor';
 import { customVjp } from './custom-vjp.ts';
-import { Tape } from './tape.ts';
+import { flowsThrough, Tape } from './tape.ts';
 
 /**
  * Runs `body` without keeping its intermediate values; the backward pass computes them again. Trades one more
- * forward pass for memory (Chen et al. 2016). `body` may use any tensors around it, and must do the same both times.
+ * forward pass for memory (Chen et al. 2016). `body` may use any tensors around it, and must do the same both times. A
+ * result that no gradient flows to is given as it is.
  */
 export function checkpoint(body: () => Tensor): Tensor {
   const outer = currentRecorder();
   if (!(outer instanceof Tape)) return body();
   const used = new UsedTensors(outer);
   const output = withRecorder(used, () => scope(body));
+  if (!used.made(output)) return output;
   const inputs = [...used.tensors];
   return customVjp(
     inputs,
@@ -24,16 +26,28 @@ export function checkpoint(body: () => Tensor): Tensor {
   );
 }
 
-/** Finds the tensors of an outer tape that a body reads. */
+/** Finds the tensors of an outer tape from which gradients flow to what a body makes. */
 class UsedTensors {
   readonly tensors = new Set<Tensor>();
   readonly #outer: Tape;
+  readonly #made = new Set<number>();
 
   constructor(outer: Tape) {
     this.#outer = outer;
   }
 
-  record({ inputs }: Call): void {
-    for (const input of inputs) if (this.#outer.tracks(input)) this.tensors.add(input);
+  /** Whether the body made the tensor, and a gradient flows to it. */
+  made(tensor: Tensor): boolean {
+    return this.#made.has(tensor.id);
+  }
+
+  record(call: Call): void {
+    const { op, inputs, outputs } = call;
+    if (!op.vjp) return;
+    const sources = flowsThrough(call).map((i) => inputs[i]!);
+    const used = sources.filter((input) => this.#outer.tracks(input));
+    for (const input of used) this.tensors.add(input);
+    if (used.length === 0 && !sources.some((input) => this.made(input))) return;
+    for (const output of outputs) if (output.dtype === 'f32') this.#made.add(output.id);
   }
 }

@@ -134,7 +134,8 @@ export class Tape implements Recorder {
   }
 }
 
-function flowsThrough({ op, inputs }: Pick<Call, 'op' | 'inputs'>): readonly number[] {
+/** The inputs of an op that it is differentiable in, by their places. */
+export function flowsThrough({ op, inputs }: Pick<Call, 'op' | 'inputs'>): readonly number[] {
   return op.differentiable ?? inputs.flatMap(({ dtype }, i) => (dtype === 'f32' ? [i] : []));
 }
 
