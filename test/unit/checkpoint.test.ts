@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
@@ -142,6 +142,15 @@ describe('a run folder', () => {
     await writeFile(runFolder.metrics, '{"step":5}\n{"step":10}\n{"step":15}\n{"st');
     await runFolder.truncateMetrics(10);
     expect(await readFile(runFolder.metrics, 'utf8')).toBe('{"step":5}\n{"step":10}\n');
+  });
+
+  it('writes no metrics where none are to be dropped', async () => {
+    const runFolder = new RunFolder(folder);
+    await writeFile(runFolder.metrics, '{"step":5}\n{"step":10}\n');
+    const { ino } = await stat(runFolder.metrics);
+    await runFolder.truncateMetrics(10);
+    // A file that is written takes another's place.
+    expect((await stat(runFolder.metrics)).ino).toBe(ino);
   });
 
   it('names the file that it cannot add metrics to', async () => {

@@ -80,12 +80,13 @@ export class RunFolder {
     });
   }
 
-  /** Drops what was logged after `step`, which a resumed run does again. */
+  /** Drops what was logged after `step`, which a resumed run does again. A finished run may lie where nothing can be written. */
   async truncateMetrics(step: number): Promise<void> {
     if (!existsSync(this.metrics)) return;
-    const lines = (await readFile(this.metrics, 'utf8')).split('\n');
-    const kept = lines.filter((line) => (loggedStep(line) ?? Infinity) <= step);
-    await writeFileAtomic(this.metrics, kept.map((line) => `${line}\n`).join(''));
+    const before = await readFile(this.metrics, 'utf8');
+    const kept = before.split('\n').filter((line) => (loggedStep(line) ?? Infinity) <= step);
+    const after = kept.map((line) => `${line}\n`).join('');
+    if (after !== before) await writeFileAtomic(this.metrics, after);
   }
 }
 
