@@ -9,6 +9,7 @@ import {
   sampleLatents,
   type Guidance,
   type ResamplingGuidance,
+  type SamplingOptions,
 } from 'farmer';
 import { describeOnDevices, testDevices } from '../support/devices.ts';
 import { randomizeParameters, tinyConfig } from '../support/farmer.ts';
@@ -251,6 +252,27 @@ describeOnDevices(
         expect(new Set(values).size).toBeGreaterThan(values.length / 2);
         random.dispose();
       }
+    });
+
+    test('temperatures out of range are named', () => {
+      const model = new Farmer(tinyConfig, 1);
+      const random = new RandomStream(9);
+      const sample = (options: SamplingOptions) => () =>
+        scope(() => void sampleLatents(model, model.labels([0]), random, options));
+      expect(sample({ scale: 0, redundantScale: 0 })).not.toThrow();
+      expect(sample({ scale: -1 })).toThrow(
+        'scale -1 is out of range; expected a number from 0 up',
+      );
+      expect(sample({ redundantScale: Infinity })).toThrow('redundantScale Infinity');
+      expect(sample({ logitScale: 0 })).toThrow(
+        'logitScale 0 is out of range; expected a number greater than 0',
+      );
+      expect(sample({ logitScale: NaN })).toThrow(RangeError);
+      const head = tensor(headOf(bimodal), [1, 6]);
+      const size = { values: 1, channels: 1, components: 2, redundant: false };
+      const mixtures = { conditional: head, unconditional: head, ...size };
+      const wrong = { logitScale: 1, scale: NaN };
+      expect(() => drawGuided(mixtures, resampling({}), random, wrong)).toThrow('scale NaN');
     });
   },
   testDevices.filter((name) => name !== 'swiftshader'),

@@ -17,6 +17,21 @@ export interface Temperatures {
   readonly scale: number;
 }
 
+/** @throws RangeError naming the first that is out of range; deviations may be scaled by 0, which draws the means */
+export function checkTemperatures({
+  logitScale,
+  ...deviations
+}: Temperatures & { readonly redundantScale?: number }): void {
+  const check = (name: string, value: number, isRight: boolean, expected: string) => {
+    if (isRight && Number.isFinite(value)) return;
+    throw new RangeError(`${name} ${value} is out of range; expected a number ${expected}`);
+  };
+  check('logitScale', logitScale, logitScale > 0, 'greater than 0');
+  for (const [name, value] of Object.entries(deviations)) {
+    check(name, value, value >= 0, 'from 0 up');
+  }
+}
+
 /** Both temperatures at once: the factors multiply. */
 export function combined(a: Temperatures, b: Temperatures): Temperatures {
   return { logitScale: a.logitScale * b.logitScale, scale: a.scale * b.scale };

@@ -1,5 +1,6 @@
 import { concat, scope, type RandomSource, type Tensor } from '@farmer/tensor';
 import {
+  checkTemperatures,
   combined,
   propose,
   type GuidedMixtures,
@@ -18,6 +19,7 @@ const mostCandidateTerms = 2 ** 24;
  * Draws [B, n, d] under guidance; each value has candidates of its own. All of it happens on the device, so that a
  * captured step can draw.
  * @param temperatures of both mixtures, beside those of the guidance
+ * @throws RangeError for a temperature out of range
  */
 export function drawGuided(
   mixtures: GuidedMixtures,
@@ -25,6 +27,7 @@ export function drawGuided(
   random: RandomSource,
   temperatures: Temperatures = { logitScale: 1, scale: 1 },
 ): Tensor {
+  checkTemperatures(temperatures);
   return scope(() => {
     const { conditional, values, components, channels } = mixtures;
     if (guidance.weight === 0) {

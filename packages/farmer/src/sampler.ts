@@ -13,7 +13,13 @@ import {
 } from '@farmer/tensor';
 import type { SplitTokens } from './dimension-split.ts';
 import { GaussianPrior } from './gaussian-prior.ts';
-import { halves, propose, type GuidedMixtures, type Temperatures } from './guidance-candidates.ts';
+import {
+  checkTemperatures,
+  halves,
+  propose,
+  type GuidedMixtures,
+  type Temperatures,
+} from './guidance-candidates.ts';
 import { checkGuidance, drawGuided, proposing, type Guidance } from './guidance.ts';
 import type { InvertibleMap } from './invertible-map.ts';
 import { checkLabels } from './labels.ts';
@@ -40,7 +46,7 @@ const NO_AR_MODEL =
  * that they share.
  * @param labels i32 [B]
  * @returns Zᴵ [B, N, dᴵ] and Zᴿ [B, N, dᴿ] in reading order
- * @throws ShapeError for other labels, RangeError for guidance with a setting out of range
+ * @throws ShapeError for other labels, RangeError for a temperature or a setting of the guidance out of range
  * @throws Error for guidance, or a scale of redundant channels, of a model with a plain Gaussian prior
  */
 export function sampleLatents(
@@ -51,6 +57,7 @@ export function sampleLatents(
 ): SplitTokens {
   const { scale = 1, redundantScale = 1, logitScale = 1, guidance } = options;
   checkLabels(labels);
+  checkTemperatures({ logitScale, scale, redundantScale });
   if (guidance) checkGuidance(guidance);
   const isGuided = guidance !== undefined && guidance.weight > 0;
   // Where p_c = p_u, guidance weighs nothing, and of it only the temperatures of proposals are left.
