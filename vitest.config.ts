@@ -36,7 +36,12 @@ export default defineConfig({
           include: ['test/slow/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 1_800_000,
+          hookTimeout: 300_000,
         },
+      },
+      // Needs a package of its own: npm run test:wgpu installs it.
+      {
+        test: { name: 'wgpu', include: ['test/wgpu/**/*.test.ts'], testTimeout: 1_800_000 },
       },
     ],
   },

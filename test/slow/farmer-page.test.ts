@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registry } from '@farmer/tensor';
 import { openDevice } from '@farmer/tensor/node';
 import { weightsFile } from 'farmer/node';
 import { readCheckpoint } from '../../packages/farmer/cli/checkpoint.ts';
@@ -73,6 +74,16 @@ describe('farmer page', () => {
     );
   });
 
+  test('finds that the WebGPU device computes every op and its gradients right', async () => {
+    const page = await visit(browser, `${server.url}?device=webgpu`);
+    await finished(page);
+    await page.locator('#check-all').click();
+    await finished(page, 'checking');
+    expect(await page.locator('#check-result').textContent()).toMatch(
+      new RegExp(`^All ${registry.length} are as they should be on .*SwiftShader`, 'i'),
+    );
+  });
+
   test('says what is wrong when the model does not come', async () => {
     const page = await browser.newPage();
     await page.route('**/model.safetensors', (route) => route.fulfill({ status: 503 }));
@@ -81,10 +92,10 @@ describe('farmer page', () => {
   });
 });
 
-/** Waits until the page's work is done. */
-async function finished(page: Page): Promise<void> {
+/** Waits until the page has done such work, and all that it began. */
+async function finished(page: Page, work = 'reading'): Promise<void> {
   await page.waitForFunction(
-    `/reading took/.test(document.querySelector('#status').textContent) && !document.querySelector('#status').textContent.includes('…')`,
+    `/${work} took/.test(document.querySelector('#status').textContent) && !document.querySelector('#status').textContent.includes('…')`,
     undefined,
     { timeout: 300_000 },
   );

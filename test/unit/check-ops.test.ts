@@ -1,12 +1,10 @@
 import { expect, test } from 'vitest';
 import { registry } from '@farmer/tensor';
+import { checkOps, type OpCheck } from '@farmer/tensor/conformance';
 import { openDevice } from '@farmer/tensor/node';
-import { checkOps } from '../../packages/farmer/cli/check-ops.ts';
 
 test('a device that computes an op wrongly, or its gradient, is found', async () => {
   const device = await openDevice({ device: 'cpu' });
-  const seen: string[] = [];
-  const output = { line() {}, result() {}, status: (text: string) => void seen.push(text) };
   const named = (name: string) => registry.find((op) => op.name === name)!;
   const [softmax, flip, sum] = ['softmax', 'flip', 'sum'].map(named);
   // The reference stands for what the device should have computed.
@@ -17,10 +15,13 @@ test('a device that computes an op wrongly, or its gradient, is found', async ()
       flip!.reference(inputs, params).map((y) => ({ ...y, data: y.data.map((v) => v + 1) })),
   };
   const steeper: typeof softmax = { ...sum!, vjp: ({ inputs }) => inputs.map((x) => x) };
-  const wrong = await checkOps(device, output, [softmax!, elsewhere, steeper]);
+  const found: OpCheck[] = [];
+  for await (const check of checkOps(device, { ops: [softmax!, elsewhere, steeper] })) {
+    found.push(check);
+  }
   device.destroy();
-  expect(wrong).toHaveLength(2);
-  expect(wrong[0]).toMatch(/^flip on .*element 0 is/);
-  expect(wrong[1]).toMatch(/^sum on .*gradient 0.*finite differences/);
-  expect(seen.at(-1)).toBe('checking sum: 3 of 3 ops');
+  expect(found.map(({ op }) => op)).toEqual(['softmax', 'flip', 'sum']);
+  expect(found[0]!.wrong).toBeUndefined();
+  expect(found[1]!.wrong).toMatch(/^flip on .*element 0 is/);
+  expect(found[2]!.wrong).toMatch(/^sum on .*gradient 0.*finite differences/);
 });

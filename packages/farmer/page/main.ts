@@ -1,5 +1,6 @@
-/** The page: a trained model that draws and reads images on the browser's own device. */
+/** The page: a trained model that draws and reads images on the browser's own device, and a check of that device. */
 import { openPageDevice } from '@farmer/tensor';
+import { setUpChecking } from './check-panel.ts';
 import { setUpDrawing } from './draw-panel.ts';
 import { element, painted, type Run } from './elements.ts';
 import { fetchModel } from './model.ts';
@@ -43,6 +44,7 @@ try {
       isBusy = false;
     }
   };
+  setUpChecking(device, run);
   const read = setUpReading(model, run);
   await setUpDrawing(model, run, read)();
 } catch (error) {

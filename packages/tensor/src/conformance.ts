@@ -1,6 +1,7 @@
 import { apply } from './apply.ts';
 import type { Device } from './device.ts';
 import type { Op, Sample } from './op.ts';
+import { registry } from './ops/registry.ts';
 import { ndarray, type NdArray } from './reference.ts';
 import { sampleRandom } from './sample.ts';
 import { scope } from './scope.ts';
@@ -145,6 +146,37 @@ export async function checkVjp(op: Op<unknown>, device: Device, seed: number): P
     }
   }
   results.forEach((result) => result?.dispose());
+}
+
+/** What a check of an op found. */
+export interface OpCheck {
+  readonly op: string;
+  /** The first deviation, with shapes, values and seed; undefined when all is well. */
+  readonly wrong: string | undefined;
+}
+
+/** Compares the ops' values and gradients with their references, in `cases` random cases each; one after another. */
+export async function* checkOps(
+  device: Device,
+  { ops = registry, cases = 8 }: { ops?: readonly Op<unknown>[]; cases?: number } = {},
+): AsyncGenerator<OpCheck> {
+  for (const op of ops) yield { op: op.name, wrong: await deviation(op, device, cases) };
+}
+
+async function deviation(
+  op: Op<unknown>,
+  device: Device,
+  cases: number,
+): Promise<string | undefined> {
+  try {
+    for (let seed = 1; seed <= cases; seed++) {
+      await checkForward(op, device, seed);
+      await checkVjp(op, device, seed);
+    }
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number> | undefined): number {
