@@ -182,6 +182,7 @@ describe('the selection table of rows', () => {
       expect(lanes === 1 || lanes === subgroup).toBe(true);
       expect(selectShortRows(software, length).lanes).toBe(1);
     }
+    expect(selectRows(adapterOf('software'), 100, 1000).lanes).toBe(1);
     expect(prefersRows(adapterOf('software'), 1e5)).toBe(false);
   });
 

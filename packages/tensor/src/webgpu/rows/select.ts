@@ -50,7 +50,7 @@ export function rowVariants(capabilities: WebGpuCapabilities): RowVariant[] {
  *
  * | adapter         | row                        | variant           |
  * | --------------- | -------------------------- | ----------------- |
- * | software, fixed | under 256, of 64 and more  | 2, lane a row     |
+ * | software        | under 256, of 64 and more  | 2, lane a row     |
  * | software, fixed | other                      | 6, one subgroup   |
  * | hardware, fixed | under 2048                 | 6, one subgroup   |
  * | hardware, fixed | from 2048 on               | 5, subgroups, 256 |
@@ -62,12 +62,12 @@ export function selectRows(
   length: number,
   rows: number,
 ): RowVariant {
+  const isSoftware = capabilities.adapterKind === 'software';
+  if (isSoftware && length < shortRow && rows >= manyRows) return laneARow;
   const size = fixedSubgroupSize(capabilities);
   const isLong = length >= longRow;
   if (!size) return isLong ? barriers256 : barriers64;
-  if (capabilities.adapterKind === 'hardware')
-    return isLong ? subgroups256(size) : oneSubgroup(size);
-  return length < shortRow && rows >= manyRows ? laneARow : oneSubgroup(size);
+  return isLong && !isSoftware ? subgroups256(size) : oneSubgroup(size);
 }
 
 /** True where a reduction of a row of `length` is faster by one of these variants than as a column, an invocation each. */
