@@ -8,6 +8,8 @@ import {
   imageDataset,
   nearestTrainingImages,
 } from 'farmer';
+import { readReference } from '../../packages/farmer/cli/classifier-reference.ts';
+import { createOutput } from '../../packages/farmer/cli/output.ts';
 import { mergeSquares, neighbourhoods } from '../../packages/farmer/src/classifier.ts';
 import { describeOnDevices } from '../support/devices.ts';
 import { randomizeParameters } from '../support/farmer.ts';
@@ -80,6 +82,15 @@ describeOnDevices('the classifier', () => {
     expect(all.logits).toHaveLength(7 * config.classes);
     last.features.forEach((x, i) => expect(all.features[6 * config.width + i]).toBeCloseTo(x, 4));
     last.logits.forEach((x, i) => expect(all.logits[6 * config.classes + i]).toBeCloseTo(x, 4));
+  });
+
+  test('compares samples with as many training images, and says so where there are fewer', async () => {
+    const classifier = new Classifier(config, 1);
+    const output = createOutput({ json: true });
+    const reference = (samples: number) =>
+      readReference(classifier, bars(6, 1), { samples, reference: 2 }, output);
+    expect((await reference(5)).features).toHaveLength(5 * config.width);
+    await expect(reference(7)).rejects.toThrow('--samples 7 is more than the 6 images of "bars"');
   });
 
   test('its gradient is that of finite differences', async () => {

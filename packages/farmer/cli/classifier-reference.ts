@@ -5,13 +5,21 @@ import { referenceOf, type Reference } from '../src/metrics/sample-metrics.ts';
 import type { Output } from './output.ts';
 import { drawImages } from './training-data.ts';
 
-/** `reference` training images drawn at random, or as many as there are samples, as a classifier sees them. */
+/**
+ * `reference` training images drawn at random, or as many as there are samples, as a classifier sees them.
+ * @throws Error when there are fewer training images than samples: call it before these are drawn
+ */
 export async function readReference(
   classifier: Classifier,
   training: ImageDataset,
   { samples, reference: wanted }: { readonly samples: number; readonly reference: number },
   output: Output,
 ): Promise<Reference> {
+  if (samples > training.count) {
+    throw new Error(
+      `--samples ${samples} is more than the ${training.count} images of "${training.name}": samples are compared with as many training images`,
+    );
+  }
   const count = Math.min(training.count, Math.max(samples, wanted));
   const chosen = drawImages(training, count, '--reference');
   const classified = await classifyImages(classifier, chosen.images, {

@@ -86,6 +86,7 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
       `classifier  ${classifierPath}, accuracy ${(100 * info.testAccuracy).toFixed(2)} % on ${info.data}`,
     );
     const start = performance.now();
+    const reference = await readReference(classifier, trainingData, options, output);
     const labels = Array.from({ length: samples }, (_, i) => i % trainingData.classes);
     const draw = (student?: StudentFlow) =>
       drawSamples(model, checkpoint.histogram, {
@@ -95,7 +96,6 @@ async function runMetrics(options: MetricsOptions): Promise<void> {
     const student = await studentOf(options, model, checkpoint);
     const images = await draw();
     const studentImages = student && (await draw(student));
-    const reference = await readReference(classifier, trainingData, options, output);
     const measure = (set: Uint8Array, classes: ArrayLike<number>) =>
       measureSet(classifier, set, classes, reference, trainingData);
     output.status('measuring samples');
