@@ -156,6 +156,12 @@ describeOnDevices('likelihood by token', () => {
     expect(parts).toBeCloseTo(mean, 6);
   });
 
+  test('a single image has no standard error', async () => {
+    const data = oddImages(1, 1);
+    const model = randomModel({ image: { height: 3, width: 5, channels: 1 } });
+    expect((await evaluate(model, fitHistogram(data), data)).standardError).toBeNaN();
+  });
+
   test('a class that the model does not know is named', async () => {
     const data = oddImages(1);
     const model = randomModel({ image: { height: 3, width: 5, channels: 1 }, pixels: 'uniform' });

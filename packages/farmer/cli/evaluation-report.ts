@@ -27,8 +27,9 @@ export function printEvaluation(
 ): void {
   const part = (label: string, value: number) =>
     output.line(`  ${label.padEnd(20)} ${value.toFixed(4).padStart(9)}`);
+  const error = images === 1 ? '' : ` ± ${standardError.toFixed(4)}`;
   output.line(
-    `bits/dim    ${bitsPerDim.toFixed(4)} ± ${standardError.toFixed(4)} on ${images} images of "${name}", ${draws} ${draws === 1 ? 'draw' : 'draws'} of noise each`,
+    `bits/dim    ${bitsPerDim.toFixed(4)}${error} on ${images} ${images === 1 ? 'image' : 'images'} of "${name}", ${draws} ${draws === 1 ? 'draw' : 'draws'} of noise each`,
   );
   part('informative tokens', parts.informative);
   part('redundant tokens', parts.redundant);

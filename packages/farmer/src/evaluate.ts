@@ -21,7 +21,7 @@ export interface ImageScore {
 
 export interface Evaluation {
   readonly bitsPerDim: number;
-  /** Standard error of the mean over images. */
+  /** Standard error of the mean over images; NaN for a single one. */
   readonly standardError: number;
   readonly images: number;
   /** Draws of the dequantisation noise for each image. */
@@ -73,7 +73,7 @@ export async function evaluate(
     }
   }
   const mean = sums.reduce((a, b) => a + b, 0) / dataset.count;
-  const variance = sums.reduce((a, b) => a + (b - mean) ** 2, 0) / Math.max(1, dataset.count - 1);
+  const variance = sums.reduce((a, b) => a + (b - mean) ** 2, 0) / (dataset.count - 1);
   return {
     bitsPerDim: mean,
     standardError: Math.sqrt(variance / dataset.count),
