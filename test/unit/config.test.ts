@@ -55,6 +55,10 @@ describe('configurations', () => {
     ],
     [{ informativeChannels: 17 }, 'model.informativeChannels 17 is more than the 16 channels'],
     [{ components: 0 }, 'model.components is 0'],
+    [{ components: 1e9 }, 'model.components is 1000000000'],
+    [{ sharedComponents: 1e9 }, 'model.sharedComponents is 1000000000'],
+    [{ conditionRepeat: 1e9 }, 'model.conditionRepeat is 1000000000'],
+    [{ patch: 2000 }, 'model.patch is 2000'],
     [{ ar: { ...preset('tiny').model.ar, heads: 5 } }, 'not a multiple of model.ar.heads 5'],
   ])('%j is refused, in a file and by a model', (changes, message) => {
     const config = withModel(changes);

@@ -6,13 +6,15 @@ import { ConfigError, parseSchema } from './parse-schema.ts';
 export { ConfigError };
 
 const count = z.int().min(1);
-/** More than any model has; a mistyped number must not build modules until the memory is full. */
-const [depth, channels] = [count.max(1000), count.max(2 ** 16)];
+// More than any model has; a mistyped number must not build modules until the memory is full.
+const depth = count.max(1000);
+const breadth = count.max(2 ** 16);
+const patchSide = count.max(32);
 
 const transformer = z.strictObject({
   layers: depth,
   /** Channels of a hidden state. */
-  width: channels,
+  width: breadth,
   heads: count,
 });
 
@@ -24,7 +26,7 @@ const modelSchema = z.strictObject({
   }),
   classes: count,
   /** Side p of a patch; a token has d = channels · p² values. Images are padded to multiples of it. */
-  patch: count,
+  patch: patchSide,
   /**
    * What the flow sees. 'cdf': each pixel's empirical distribution made Gaussian, which trains well at small scale
    * (not in the paper). 'uniform': dequantised raw pixels. 'gaussian': raw pixels with Gaussian noise, as in the paper.
@@ -60,11 +62,11 @@ const modelSchema = z.strictObject({
   /** dᴵ; the other d − dᴵ channels are redundant. All d: no dimension reduction. */
   informativeChannels: count,
   /** K: mixture components of an informative token. */
-  components: count,
+  components: breadth,
   /** K_R: mixture components of the distribution that all redundant tokens share. */
-  sharedComponents: count,
+  sharedComponents: breadth,
   /** M: copies of the class embedding in front of the sequence. */
-  conditionRepeat: count,
+  conditionRepeat: breadth,
   /** Whether the AR model reads against the direction of the last flow block (table 3). */
   finalPermutation: z.boolean(),
 });
