@@ -25,6 +25,12 @@ describe('configurations', () => {
     }
   });
 
+  it('name a number that is not finite', () => {
+    const { model, training } = preset('tiny');
+    const config = { model, training: { ...training, clip: Infinity } };
+    expect(() => parseConfig(config, 'file')).toThrow('file: training.clip is Infinity');
+  });
+
   it("without the baselines' keys mean the paper's model", () => {
     const { model, training } = preset('tiny');
     const older = JSON.parse(

@@ -25,9 +25,10 @@ function describeIssue(schema: z.ZodType, issue: z.core.$ZodIssue, config: unkno
   if (issue.code !== 'unrecognized_keys') {
     const found = issue.path.reduce((value, key) => Object(value)[key] as unknown, config);
     const at = issue.path.join('.') || 'config';
-    return found === undefined
-      ? `${at} is missing`
-      : `${at} is ${JSON.stringify(found)}: ${issue.message}`;
+    if (found === undefined) return `${at} is missing`;
+    // JSON has no number that is not finite.
+    const shown = typeof found === 'number' ? found : JSON.stringify(found);
+    return `${at} is ${shown}: ${issue.message}`;
   }
   const key = issue.keys[0]!;
   const near = nearestMatch(key, keysAt(schema, issue.path));
