@@ -41,10 +41,12 @@ export async function drawSamples(
       const batch = labels.slice(start, start + BATCH);
       random.setStep(start / BATCH);
       const drawn = drawBatch(model, batch, random, options, student);
-      const values = await finiteValues(drawn);
-      await onBatch?.(drawn);
-      drawn.dispose();
-      images.set(pixels.inverse(values), start * imageValues);
+      try {
+        images.set(pixels.inverse(await finiteValues(drawn)), start * imageValues);
+        await onBatch?.(drawn);
+      } finally {
+        drawn.dispose();
+      }
       onProgress?.(start + batch.length);
     }
   } finally {
