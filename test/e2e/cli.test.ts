@@ -76,6 +76,7 @@ describe.concurrent('bad input', () => {
     ['train --set model.flow.blocks=1000000', 'model.flow.blocks is 1000000: Too big'],
     ['train --image-size 14', '--image-size scales the images of a folder, and mnist is none'],
     ['train --run=', "option '--run <dir>' argument '' is invalid. Expected a name"],
+    ['page --run=', "option '--run <dir>' argument '' is invalid. Expected a name"],
     ['train --config no-such.json', 'cannot read the configuration no-such.json'],
     ['train --config docs', 'cannot read the configuration docs: it is a folder'],
     ['train --run /dev/null/x --resume', 'has no checkpoint.safetensors to go on from'],

@@ -13,10 +13,7 @@ export interface CommonOptions {
 
 /** Adds the options of every command, and its examples to the help; call it after a command's own options. */
 export function withCommonOptions(command: Command, examples: readonly string[]): Command {
-  for (const option of command.options) {
-    if (/<(file|dir|name\|dir)>/.test(option.flags)) option.argParser(nonEmpty);
-  }
-  return command
+  command
     .option('--seed <n>', 'seed of all randomness', wholeNumber(0), 0)
     .option('--device <kind>', 'auto (a GPU, else the CPU), webgpu or cpu (also FARMER_DEVICE)')
     .option(
@@ -28,7 +25,16 @@ export function withCommonOptions(command: Command, examples: readonly string[])
       '--autotune',
       'measure variants of WebGPU kernels at first use, keep the choices on disk (also FARMER_AUTOTUNE=1)',
     )
-    .option('--json', 'write one JSON object with the results to stdout, all else to stderr')
+    .option('--json', 'write one JSON object with the results to stdout, all else to stderr');
+  return withExamples(command, examples);
+}
+
+/** What a command has of them that computes nothing: --debug, its examples, and no empty names. */
+export function withExamples(command: Command, examples: readonly string[]): Command {
+  for (const option of command.options) {
+    if (/<(file|dir|name\|dir)>/.test(option.flags)) option.argParser(nonEmpty);
+  }
+  return command
     .option('--debug', 'show stack traces')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
 }

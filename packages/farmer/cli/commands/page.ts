@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { basename, join } from 'node:path';
 import { readCheckpoint } from '../checkpoint.ts';
 import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
-import { wholeNumber } from '../options.ts';
+import { wholeNumber, withExamples } from '../options.ts';
 import { pageFiles, writePage } from '../page/files.ts';
 import { servePage } from '../page/server.ts';
 
@@ -14,7 +14,7 @@ interface PageOptions extends ModelOptions {
 const DEFAULT = { checkpoint: 'small-split' };
 
 export function addPageCommand(program: Command): void {
-  withModelOptions(
+  const command = withModelOptions(
     program
       .command('page')
       .description(
@@ -27,10 +27,10 @@ export function addPageCommand(program: Command): void {
       wholeNumber(0, 65535),
       8080,
     )
-    .option('--out <dir>', "instead, write the page's files to this folder, for any web server")
-    .option('--debug', 'show stack traces')
-    .addHelpText('after', '\nExamples:\n  $ farmer page\n  $ farmer page --run runs/tiny-mnist-0')
-    .action((options: PageOptions) => runPage(options));
+    .option('--out <dir>', "instead, write the page's files to this folder, for any web server");
+  withExamples(command, ['farmer page', 'farmer page --run runs/tiny-mnist-0']).action(
+    (options: PageOptions) => runPage(options),
+  );
 }
 
 /** Writes the page; or serves it until the process is ended. */
