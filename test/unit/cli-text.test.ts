@@ -1,6 +1,8 @@
+import { basename } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseClass } from '../../packages/farmer/cli/class-option.ts';
 import { describeError } from '../../packages/farmer/cli/errors.ts';
+import { modelName } from '../../packages/farmer/cli/model-options.ts';
 import { formatDuration, formatProgress } from '../../packages/farmer/cli/progress.ts';
 import { shellWord } from '../../packages/farmer/cli/shell-word.ts';
 import { stepsWithin } from '../../packages/farmer/cli/time-budget.ts';
@@ -40,6 +42,16 @@ describe('shellWord', () => {
     ['', "''"],
   ])('of %j is %s', (text, word) => {
     expect(shellWord(text)).toBe(word);
+  });
+});
+
+describe('modelName', () => {
+  it.each([
+    ['weights/mnist-tiny.safetensors', 'mnist-tiny'],
+    ['runs/tiny-mnist-0/checkpoint.safetensors', 'tiny-mnist-0'],
+    ['checkpoint.safetensors', basename(process.cwd())],
+  ])('of %s is %s', (checkpoint, name) => {
+    expect(modelName(checkpoint)).toBe(name);
   });
 });
 

@@ -1,3 +1,4 @@
+import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Farmer } from '../src/model.ts';
 import type { StudentFlow } from '../src/student-flow.ts';
@@ -36,6 +37,12 @@ export function resolveCheckpoint({ checkpoint, run }: ModelOptions): string {
   const folder = new RunFolder(run);
   if (folder.hasCheckpoint()) return folder.checkpoint;
   throw new Error(`${run} has no checkpoint.safetensors: is it the folder of a training run?`);
+}
+
+/** What a model is called: as its run's folder, or as its file. */
+export function modelName(checkpoint: string): string {
+  const file = basename(checkpoint, '.safetensors');
+  return file === 'checkpoint' ? basename(dirname(resolve(checkpoint))) : file;
 }
 
 /** A student that inverts the model's flow. */

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { checkDataset } from '../../src/config.ts';
 import {
@@ -10,7 +10,12 @@ import { applyOverrides } from '../config-overrides.ts';
 import { withDevice } from '../device.ts';
 import { distillInFolder } from '../distill-in-folder.ts';
 import { parseDistillationRun, type DistillationRun } from '../distillation-run.ts';
-import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
+import {
+  modelName,
+  resolveCheckpoint,
+  withModelOptions,
+  type ModelOptions,
+} from '../model-options.ts';
 import { checkResume, withFolderRunOptions, type FolderRunOptions } from '../folder-run-options.ts';
 import {
   collect,
@@ -36,9 +41,7 @@ interface DistillOptions extends CommonOptions, ModelOptions, FolderRunOptions {
 }
 
 /** Options that say what to distil; without any of them a run folder's own configuration counts. */
-const CHOICES = [
-  ...['checkpoint', 'run', 'data', 'trainImages', 'steps', 'attention', 'set', 'seed'],
-];
+const CHOICES = ['checkpoint', 'run', 'data', 'trainImages', 'steps', 'attention', 'set', 'seed'];
 
 export function addDistillCommand(program: Command): void {
   const command = withModelOptions(
@@ -79,7 +82,9 @@ async function runDistill(options: DistillOptions, isChosen: boolean): Promise<v
   const saved =
     isChosen || options.runOut === undefined ? undefined : await savedRun(options.runOut);
   const path = saved?.teacher ?? resolveCheckpoint(options);
-  const folder = new RunFolder(options.runOut ?? defaultFolder(path, options.seed));
+  const folder = new RunFolder(
+    options.runOut ?? join('runs', `student-${modelName(path)}-${options.seed}`),
+  );
   checkResume(options, folder);
   await withDevice(options, output, async (device) => {
     const teacher = await loadTrainedModel(path);
@@ -103,13 +108,6 @@ async function savedRun(path: string): Promise<DistillationRun | undefined> {
   const run = await folder.readConfigAs(parseDistillationRun);
   if (run || !folder.hasCheckpoint()) return run;
   return (await readStudent(folder.checkpoint)).run;
-}
-
-/** "runs/student-tiny-mnist-0-3" for the run folder tiny-mnist-0 and seed 3. */
-function defaultFolder(checkpoint: string, seed: number): string {
-  const file = basename(checkpoint, '.safetensors');
-  const name = file === 'checkpoint' ? basename(dirname(checkpoint)) : file;
-  return join('runs', `student-${name}-${seed}`);
 }
 
 function chooseRun(

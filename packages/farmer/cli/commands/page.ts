@@ -1,7 +1,12 @@
 import type { Command } from 'commander';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { readCheckpoint } from '../checkpoint.ts';
-import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
+import {
+  modelName,
+  resolveCheckpoint,
+  withModelOptions,
+  type ModelOptions,
+} from '../model-options.ts';
 import { wholeNumber, withExamples } from '../options.ts';
 import { pageFiles, writePage } from '../page/files.ts';
 import { servePage } from '../page/server.ts';
@@ -38,7 +43,7 @@ async function runPage(options: PageOptions): Promise<void> {
   const isChosen = options.checkpoint !== undefined || options.run !== undefined;
   const path = resolveCheckpoint(isChosen ? options : DEFAULT);
   const checkpoint = await readCheckpoint(path);
-  const files = await pageFiles(checkpoint, basename(path, '.safetensors'));
+  const files = await pageFiles(checkpoint, modelName(path));
   process.stdout.write(`checkpoint  ${path}, step ${checkpoint.step}\n`);
   if (options.out !== undefined) {
     await writePage(options.out, files);
