@@ -18,6 +18,8 @@ export type PixelHistogram = PixelDistribution & {
 };
 
 const LEVELS = 256;
+/** Images that the global histogram counts for. A checkpoint keeps the counts, so that it must be the same for all. */
+const SMOOTHING = 50;
 /** Values an image of the largest histogram, 512 MiB: images of 512 × 512 in grey. */
 const MOST_VALUES = 2 ** 18;
 
@@ -26,35 +28,33 @@ const MOST_VALUES = 2 ** 18;
  * pixels, below which a model must get to have learned any, and the source of the empirical-CDF
  * layer's tables.
  *
- *     pmf = (counts + smoothing · global) / (n + smoothing)
+ *     pmf = (counts + 50 · global) / (n + 50)
  *
  * with n images and `global` the histogram over all pixels, itself with one added count a level
  * ((counts + 1) / (n·D + 256)), so that a level that the training set lacks has a finite cost.
  *
  * @throws RangeError for images of more than 2^18 values
  */
-export function fitHistogram(dataset: ImageDataset, smoothing = 50): PixelHistogram {
+export function fitHistogram(dataset: ImageDataset): PixelHistogram {
   if (imageSize(dataset) > MOST_VALUES) {
     throw new RangeError(
       `dataset "${dataset.name}" has images of ${formatImageShape(dataset)}, more than ${MOST_VALUES} values each: scale them down (the command line does with --image-size)`,
     );
   }
-  return smoothCounts(dataset, levelCounts(dataset), smoothing);
+  return smoothCounts(dataset, levelCounts(dataset));
 }
 
 /** The same from the counts, D × 256, of images of one shape; each row sums to the number of images. */
 export function smoothCounts(
   { height, width, channels }: ImageShape,
   counts: Uint32Array,
-  smoothing = 50,
 ): PixelHistogram {
-  if (!(smoothing > 0)) throw new RangeError(`smoothing is ${smoothing}, expected more than 0`);
   const global = new Float64Array(LEVELS).fill(1);
   for (let i = 0; i < counts.length; i++) global[i % LEVELS]! += counts[i]!;
   const images = sum(counts.subarray(0, LEVELS));
   const total = sum(counts) + LEVELS;
   const pmf = Float64Array.from(counts, (n, i) => {
-    return (n + (smoothing * global[i % LEVELS]!) / total) / (images + smoothing);
+    return (n + (SMOOTHING * global[i % LEVELS]!) / total) / (images + SMOOTHING);
   });
   return { height, width, channels, counts, pmf };
 }
