@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { imagesAt, imageDataset } from '../../packages/farmer/src/data/image-dataset.ts';
 import { cropImages, padImages, patchPadding } from '../../packages/farmer/src/data/padding.ts';
 import { boxScale, cropToAspect, toRgb } from '../../packages/farmer/src/data/pixels.ts';
-import { heldOutKeys, splitOff, subset } from '../../packages/farmer/src/data/split.ts';
-import { hashedOrder } from './support/shuffle.ts';
+import { heldOutKeys, subset } from '../../packages/farmer/src/data/split.ts';
 
 /** `count` grey images of 1 × 2 whose pixels are 2i and 2i + 1, labels 0, 1, 2, 0, 1, 2, … */
 const numbered = (count: number, classNames = ['a', 'b', 'c']) =>
@@ -45,15 +44,6 @@ describe('imageDataset', () => {
 });
 
 describe('splits', () => {
-  it('splitOff parts a dataset without loss or repeat', () => {
-    const { rest, heldOut } = splitOff(numbered(20), 6, hashedOrder);
-    expect([rest.count, heldOut.count]).toEqual([14, 6]);
-    const pixels = [...rest.images, ...heldOut.images].sort((a, b) => a - b);
-    expect(pixels).toEqual([...numbered(20).images]);
-    expect(rest.classNames).toEqual(['a', 'b', 'c']);
-    expect(() => splitOff(numbered(20), 20, hashedOrder)).toThrow(/cannot hold out 20 of the 20/);
-  });
-
   it('subset keeps labels with their images', () => {
     const { images, labels } = subset(numbered(9), [5, 6]);
     expect([...images]).toEqual([10, 11, 12, 13]);

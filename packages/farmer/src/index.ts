@@ -62,7 +62,7 @@ export {
   type ImageDatasetParts,
   type ImageShape,
 } from './data/image-dataset.ts';
-export { heldOutKeys, splitOff, subset } from './data/split.ts';
+export { heldOutKeys, subset } from './data/split.ts';
 export {
   sequentialBatches,
   shuffledBatches,

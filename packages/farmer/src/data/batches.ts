@@ -5,8 +5,6 @@
 export type Permutation = (n: number, epoch: number) => Uint32Array;
 
 export type Batches = {
-  /** Epochs that pass in one step; count / batchSize steps make an epoch, which need not be whole. */
-  readonly epochsPerStep: number;
   /** The dataset indices of step 0, 1, 2, …; any step, in any order. */
   batchAt(step: number): Uint32Array;
 };
@@ -27,7 +25,6 @@ export function shuffledBatches(
   checkSize('batchSize', batchSize);
   const epochOrder = cachedOrder(count, permutation);
   return {
-    epochsPerStep: batchSize / count,
     batchAt(step) {
       if (!Number.isSafeInteger(step) || step < 0) {
         throw new RangeError(`step ${step} is not a whole number from 0 up`);

@@ -1,36 +1,8 @@
-import type { Permutation } from './batches.ts';
 import { imagesAt, imageDataset, type ImageDataset } from './image-dataset.ts';
 
 /** The images at `indices` as a dataset of its own, with all the classes of the whole. */
-export function subset(
-  dataset: ImageDataset,
-  indices: ArrayLike<number>,
-  name: string = dataset.name,
-): ImageDataset {
-  return imageDataset({ ...dataset, ...imagesAt(dataset, indices), name });
-}
-
-/**
- * Sets `heldOut` images aside, drawn by `permutation(count, 0)`; both parts keep the dataset's order.
- *
- * @throws RangeError unless both parts get at least one image.
- */
-export function splitOff(
-  dataset: ImageDataset,
-  heldOut: number,
-  permutation: Permutation,
-): { rest: ImageDataset; heldOut: ImageDataset } {
-  const { count, name } = dataset;
-  if (!Number.isInteger(heldOut) || heldOut < 1 || heldOut >= count) {
-    throw new RangeError(
-      `cannot hold out ${heldOut} of the ${count} images of "${name}": expected 1 to ${count - 1}`,
-    );
-  }
-  const order = permutation(count, 0);
-  return {
-    rest: subset(dataset, order.slice(heldOut).sort(), `${name} (rest)`),
-    heldOut: subset(dataset, order.slice(0, heldOut).sort(), `${name} (held out)`),
-  };
+export function subset(dataset: ImageDataset, indices: ArrayLike<number>): ImageDataset {
+  return imageDataset({ ...dataset, ...imagesAt(dataset, indices) });
 }
 
 /**
