@@ -1,15 +1,17 @@
 import { map, scope, sum, type Tensor } from '@farmer/tensor';
 import { Init, Module } from '@farmer/nn';
+import { AutoregressivePrior } from './ar-prior.ts';
 import { ArTransformer } from './ar-transformer.ts';
 import { parseModelConfig, type ModelConfig } from './config.ts';
 import { joinChannels, splitChannels, type SplitTokens } from './dimension-split.ts';
 import { dimensions, type Dimensions } from './dimensions.ts';
 import { Flow } from './flow.ts';
+import { GaussianPrior } from './gaussian-prior.ts';
 import { labelTensor } from './labels.ts';
 import { PatchTransform } from './patch-transform.ts';
 import { patchify, unpatchify } from './patchify.ts';
 import { arDirection, permuteTokens, type Direction } from './permutation.ts';
-import { createPrior, type LatentLogLikelihood, type Prior } from './prior.ts';
+import type { LatentLogLikelihood, Prior } from './prior.ts';
 
 /** log p(x) in nats, of each image or of each token; the total is the sum of the parts (eq. 14). */
 export interface LogLikelihood extends LatentLogLikelihood {
@@ -39,7 +41,9 @@ export class Farmer extends Module {
     this.dimensions = dimensions(checked);
     this.flow = new Flow(drawn, checked);
     this.ar = checked.prior === 'ar' ? new ArTransformer(drawn, checked) : undefined;
-    this.prior = createPrior(checked, this.dimensions, this.ar);
+    this.prior = this.ar
+      ? new AutoregressivePrior(this.ar, checked)
+      : new GaussianPrior(this.dimensions);
     this.#transform = new PatchTransform(checked);
   }
 

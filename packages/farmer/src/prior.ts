@@ -1,10 +1,5 @@
 import type { Tensor } from '@farmer/tensor';
-import type { ArTransformer } from './ar-transformer.ts';
-import { AutoregressivePrior } from './ar-prior.ts';
-import type { ModelConfig } from './config.ts';
 import type { SplitTokens } from './dimension-split.ts';
-import type { Dimensions } from './dimensions.ts';
-import { GaussianPrior } from './gaussian-prior.ts';
 
 /** The parts of log P(Z | c) in nats (eq. 14): of each token i, [B, N], or their sums over i, of each image, [B]. */
 export interface LatentLogLikelihood {
@@ -22,13 +17,4 @@ export interface Prior {
    * @returns the logarithm of each token's density, [B, N] in reading order
    */
   logLikelihood(parts: SplitTokens, labels: Tensor): LatentLogLikelihood;
-}
-
-/** @param ar the AR Transformer; undefined for a plain Gaussian prior */
-export function createPrior(
-  config: ModelConfig,
-  dimensions: Dimensions,
-  ar: ArTransformer | undefined,
-): Prior {
-  return ar ? new AutoregressivePrior(ar, config) : new GaussianPrior(dimensions);
 }
