@@ -1,8 +1,9 @@
 import { concat, map, pad, permute, reshape, scope, sliceBlock, type Tensor } from '@farmer/tensor';
 import { Init, LayerNorm, Linear, Module } from '@farmer/nn';
+import type { ImageShape } from './data/image-dataset.ts';
 
 export interface ClassifierConfig {
-  readonly image: { readonly height: number; readonly width: number; readonly channels: number };
+  readonly image: ImageShape;
   readonly classes: number;
   /** Channels of a hidden state, and the number of features that the metrics see. */
   readonly width: number;
@@ -18,6 +19,7 @@ const STEM_WIDTH = 32;
  * layers on gathered pixels: `mergeSquares` for stride 2, `neighbourhoods` for 3 × 3.
  */
 export class Classifier extends Module {
+  readonly config: ClassifierConfig;
   readonly stem: Linear;
   readonly merge: Linear;
   readonly blocks: readonly ConvolutionBlock[];
@@ -25,7 +27,6 @@ export class Classifier extends Module {
   /** All positions to the features. */
   readonly gather: Linear;
   readonly head: Linear;
-  readonly #config: ClassifierConfig;
 
   /** @throws RangeError unless the image's sides are multiples of 4, and there are classes to tell apart */
   constructor(config: ClassifierConfig, seed: number) {
@@ -38,17 +39,13 @@ export class Classifier extends Module {
     }
     if (classes < 2) throw new RangeError(`a classifier needs 2 classes or more, got ${classes}`);
     const init = new Init(seed);
-    this.#config = config;
+    this.config = config;
     this.stem = new Linear(init, 9 * 4 * image.channels, STEM_WIDTH);
     this.merge = new Linear(init, 4 * STEM_WIDTH, width);
     this.blocks = Array.from({ length: blocks }, () => new ConvolutionBlock(init, width));
     this.outputNorm = new LayerNorm(init, width);
     this.gather = new Linear(init, (image.height / 4) * (image.width / 4) * width, width);
     this.head = new Linear(init, width, classes);
-  }
-
-  get config(): ClassifierConfig {
-    return this.#config;
   }
 
   /**
@@ -78,7 +75,7 @@ export class Classifier extends Module {
 }
 
 /** x + W · gelu-activated 3 × 3 neighbourhoods of LN x. */
-export class ConvolutionBlock extends Module {
+class ConvolutionBlock extends Module {
   readonly norm: LayerNorm;
   readonly convolution: Linear;
 
