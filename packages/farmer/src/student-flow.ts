@@ -5,7 +5,7 @@ import type { ModelConfig } from './config.ts';
 import { dimensions } from './dimensions.ts';
 import { FlowBlock, type FlowBlockOptions } from './flow-block.ts';
 import { checkTokens, type Flow } from './flow.ts';
-import { flowDirection, permuteTokens } from './permutation.ts';
+import { permuteTokens } from './permutation.ts';
 
 /**
  * What a token's shift and scale are predicted from. 'bidirectional' (section 3.5): all tokens of the block's output,
@@ -73,12 +73,8 @@ export class StudentFlow extends Module {
     this.attention = attention;
     this.#shape = [tokens, channels];
     this.blocks = teacher.blocks.map(
-      (_, t) =>
-        new StudentBlock(
-          init,
-          { ...config.flow, tokens, channels, direction: flowDirection(t) },
-          attention,
-        ),
+      ({ direction }) =>
+        new StudentBlock(init, { ...config.flow, tokens, channels, direction }, attention),
     );
     const weights = teacher.namedParameters();
     for (const [name, parameter] of this.namedParameters()) assign(parameter, weights.get(name)!);
