@@ -160,15 +160,15 @@ describe('PNG', () => {
     const images = Uint8Array.of(10, 20, 30);
     const file = encodeImageGrid(
       { images, height: 1, width: 1, channels: 1 },
-      { columns: 2, scale: 2, gap: 1, background: 7 },
+      { columns: 2, scale: 2, gap: 1 },
     );
     const { data, width, height } = decodePng(file, 'x');
     expect([height, width]).toEqual([5, 5]);
     const rows = Array.from({ length: 5 }, (_, y) => [...data.subarray(5 * y, 5 * y + 5)]);
     const [upper, gap, lower] = [
-      [10, 10, 7, 20, 20],
-      [7, 7, 7, 7, 7],
-      [30, 30, 7, 7, 7],
+      [10, 10, 128, 20, 20],
+      [128, 128, 128, 128, 128],
+      [30, 30, 128, 128, 128],
     ];
     expect(rows).toEqual([upper, upper, gap, lower, lower]);
   });

@@ -79,20 +79,17 @@ export interface Dot {
   readonly isReference?: boolean;
 }
 
-export interface DotChartOptions {
-  readonly title: string;
-  readonly x: string;
-  readonly width?: number;
-}
-
 /** A chart of one dot a line with error bars, top to bottom, as the text of an SVG file. */
-export function dotChart(dots: readonly Dot[], { title, x, width = 800 }: DotChartOptions): string {
+export function dotChart(
+  dots: readonly Dot[],
+  { title, x }: Pick<LineChartOptions, 'title' | 'x'>,
+): string {
   if (dots.length === 0) throw new Error(`chart "${title}": there are no values to draw`);
   const longest = Math.max(...dots.map(({ name }) => name.length));
   const colour = ({ isReference = false }: Dot) => COLOURS[isReference ? 1 : 0]!;
   const bars = dots.filter(({ error }) => error !== undefined);
   return svgOf({
-    ...{ width, height: 100 + 26 * dots.length, marginLeft: 20 + LETTER * longest },
+    ...{ width: 800, height: 100 + 26 * dots.length, marginLeft: 20 + LETTER * longest },
     ...{ marginTop: 48, marginBottom: 44, marginRight: 24 },
     x: { label: x, labelAnchor: 'center', labelArrow: 'none', grid: true, inset: 12 },
     y: { label: null, type: 'point', domain: dots.map(({ name }) => name), grid: true },

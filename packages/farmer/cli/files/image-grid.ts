@@ -1,5 +1,8 @@
 import { PNG } from 'pngjs';
 
+/** Grey level of the gaps and of missing images in the last row. */
+const BACKGROUND = 128;
+
 /** Images to lay out, count × height × width × channels, channels last. */
 export type GridImages = {
   readonly images: Uint8Array;
@@ -16,8 +19,6 @@ export type GridOptions = {
   readonly scale?: number;
   /** Pixels between images, after scaling. */
   readonly gap?: number;
-  /** Grey level of the gaps and of missing images in the last row. */
-  readonly background?: number;
 };
 
 /**
@@ -33,12 +34,7 @@ export function encodeImageGrid(grid: GridImages, options: GridOptions = {}): Ui
       `${images.length} values are not a whole number of images of ${height} × ${width} × ${channels}, with 1 or 3 channels`,
     );
   }
-  const {
-    columns = Math.ceil(Math.sqrt(count)),
-    scale = 1,
-    gap = scale,
-    background = 128,
-  } = options;
+  const { columns = Math.ceil(Math.sqrt(count)), scale = 1, gap = scale } = options;
   for (const [name, value] of Object.entries({ columns, scale, gap: gap + 1 })) {
     if (!Number.isInteger(value) || value < 1) throw new Error(`grid: ${name} ${value} is invalid`);
   }
@@ -46,7 +42,7 @@ export function encodeImageGrid(grid: GridImages, options: GridOptions = {}): Ui
   const cellHeight = height * scale + gap;
   const rows = Math.ceil(count / columns);
   const png = new PNG({ width: columns * cellWidth - gap, height: rows * cellHeight - gap });
-  png.data.fill(Uint8Array.of(background, background, background, 255));
+  png.data.fill(Uint8Array.of(BACKGROUND, BACKGROUND, BACKGROUND, 255));
   for (let y = 0; y < png.height; y++) {
     const row = Math.floor((y % cellHeight) / scale);
     if (row >= height) continue;
