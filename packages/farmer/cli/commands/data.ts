@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
-import { fitHistogram, histogramBitsPerDim } from '../../src/histogram.ts';
+import { fitHistogram, histogramBitsPerDim, trainingBitsPerDim } from '../../src/histogram.ts';
 import { folderSize, imageSizeOption } from '../data-options.ts';
 import { DATASET_NAMES } from '../data/load-dataset.ts';
 import { messageOf } from '../errors.ts';
@@ -53,10 +53,12 @@ export function addDataCommand(program: Command): void {
     const output = createOutput(options);
     checkOptions(options);
     if (options.preview) await checkWritable(options.preview, ['.png']);
-    const listed = options.data
-      ? [describe(options.data, await load(options.data, options.imageSize), output)]
-      : await listAll(output);
-    if (options.preview) await writePreview(options, output);
+    const chosen = options.data ? await load(options.data, options.imageSize) : undefined;
+    const listed = chosen ? [describe(chosen, output)] : await listAll(output);
+    if (options.preview) {
+      const { train } = chosen ?? (await load('mnist'));
+      await writePreview(options.preview, train, options, output);
+    }
     output.result({ command: 'data', datasets: listed, preview: options.preview });
   });
 }
@@ -70,20 +72,22 @@ function checkOptions({ data, imageSize, preview, columns }: DataOptions): void 
 }
 
 interface Splits {
+  readonly name: string;
   readonly train: ImageDataset;
   readonly test: ImageDataset;
 }
 
 async function load(name: string, imageSize?: number): Promise<Splits> {
   const size = folderSize(name, imageSize);
-  return { train: await loadSplit(name, 'train', size), test: await loadSplit(name, 'test', size) };
+  const train = await loadSplit(name, 'train', size);
+  return { name, train, test: await loadSplit(name, 'test', size) };
 }
 
 async function listAll(output: Output): Promise<Listed[]> {
   const listed: Listed[] = [];
   for (const name of DATASET_NAMES) {
     try {
-      listed.push(describe(name, await load(name), output));
+      listed.push(describe(await load(name), output));
     } catch (error) {
       const reason = messageOf(error);
       output.line(`${name.padEnd(14)} ${pc.yellow('absent')}: ${reason}`);
@@ -93,10 +97,10 @@ async function listAll(output: Output): Promise<Listed[]> {
   return listed;
 }
 
-function describe(name: string, { train, test }: Splits, output: Output): Listed {
+function describe({ name, train, test }: Splits, output: Output): Listed {
   const histogram = fitHistogram(train);
   const bits = {
-    train: histogramBitsPerDim(histogram, train),
+    train: trainingBitsPerDim(histogram),
     test: histogramBitsPerDim(histogram, test),
   };
   const { height, width, channels, classes } = train;
@@ -111,11 +115,12 @@ function describe(name: string, { train, test }: Splits, output: Output): Listed
 }
 
 async function writePreview(
-  { data = 'mnist', imageSize, preview, columns = 10, seed }: DataOptions,
+  path: string,
+  dataset: ImageDataset,
+  { columns = 10, seed }: DataOptions,
   output: Output,
 ): Promise<void> {
-  const dataset = await loadSplit(data, 'train', folderSize(data, imageSize));
   checkGrid(columns * dataset.classes, dataset, columns);
-  await writeGrid(preview!, imagesOfEveryClass(dataset, columns, seed), dataset, columns);
-  output.line(`preview        ${preview}`);
+  await writeGrid(path, imagesOfEveryClass(dataset, columns, seed), dataset, columns);
+  output.line(`preview        ${path}`);
 }
