@@ -1,6 +1,5 @@
 import { scope, tensor, type Device } from '@farmer/tensor';
 import type { ImageDataset } from '../src/data/image-dataset.ts';
-import { imagesAt } from '../src/data/image-dataset.ts';
 import { paddedSize } from '../src/dimensions.ts';
 import { pixelMap } from '../src/dequantize.ts';
 import { Distiller } from '../src/distill.ts';
@@ -101,11 +100,7 @@ async function compare(
   { teacher: { model, checkpoint }, testImages, output }: DistillationSession,
   student: StudentFlow,
 ): Promise<ReverseComparison> {
-  const { channels, count } = testImages;
-  const { images } = imagesAt(
-    testImages,
-    Uint32Array.from({ length: count }, (_, i) => i),
-  );
+  const { images, channels, count } = testImages;
   const { height, width } = paddedSize(model.config);
   const middle = model.config.pixels === 'gaussian' ? 0 : 0.5;
   const noise = new Float32Array(count * model.dimensions.values).fill(middle);
