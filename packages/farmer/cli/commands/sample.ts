@@ -85,15 +85,15 @@ async function runSample(options: SampleOptions): Promise<void> {
         }),
       );
     }
-    const order = rankByLogDet(labels, logDets);
-    const images = options.rankLogDet ? reorderImages(rows[0]!, order) : Buffer.concat(rows);
+    const order = options.rankLogDet ? rankByLogDet(labels, logDets) : undefined;
+    const images = order ? reorderImages(rows[0]!, order) : Buffer.concat(rows);
     const seconds = (performance.now() - start) / 1000;
     await writeGrid(out, images, model.config.image, columns);
     output.line(`samples     ${out}: ${total} images in ${seconds.toFixed(1)} s`);
     output.result({
       ...{ command: 'sample', checkpoint: path, step: checkpoint.step, out, columns, seconds },
       images: total,
-      ...(options.rankLogDet ? { logDets: order.map((i) => logDets[i]!) } : {}),
+      logDets: order?.map((i) => logDets[i]!),
     });
   });
 }
