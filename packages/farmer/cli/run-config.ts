@@ -48,7 +48,7 @@ export async function resolveRun(
   const withSteps = choices.steps === undefined ? withFile : withStepCount(withFile, choices.steps);
   const config = parseConfig(applyOverrides(withSteps, choices.set), '--set');
   checkDataset(config.model, dataset);
-  return { run: { data, ...(trainImages ? { trainImages } : {}), seed, config }, dataset };
+  return { run: { data, trainImages, seed, config }, dataset };
 }
 
 /** The parts of a configuration; of a run's config.json, those that describe the model and its training. */

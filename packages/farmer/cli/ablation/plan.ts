@@ -56,7 +56,7 @@ export function planRuns(
     planned.map((row) => ({
       row,
       folder: new RunFolder(join(path, row.name, `seed-${seed}`)),
-      run: { data, ...(trainImages ? { trainImages } : {}), seed, config: row.config },
+      run: { data, trainImages, seed, config: row.config },
     })),
   );
 }

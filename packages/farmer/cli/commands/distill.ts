@@ -119,10 +119,10 @@ function chooseRun(
     ...(steps === undefined ? {} : { steps }),
     ...(attention === undefined ? {} : { attention }),
   });
-  const images = trainImages ?? (data === undefined ? run.trainImages : undefined);
   return {
-    ...{ teacher: path, data: data ?? run.data },
-    ...(images === undefined ? {} : { trainImages: images }),
+    teacher: path,
+    data: data ?? run.data,
+    trainImages: trainImages ?? (data === undefined ? run.trainImages : undefined),
     seed,
     distillation: parseDistillationConfig(applyOverrides(base, set), '--set'),
   };
