@@ -5,7 +5,7 @@ import { axisLabels, readCurve, topAfterStart } from '../curves.ts';
 import { removeUnfinishedWrites, writeFileAtomic } from '../files/atomic-write.ts';
 import { dotChart, lineChart, writeChart } from '../files/chart.ts';
 import type { PlannedRow, PlannedRun } from './plan.ts';
-import { rows } from './rows.ts';
+import { rows, waysToDraw } from './rows.ts';
 import { gridOf, type RunResult } from './run-result.ts';
 import { summariseRows, type RowSummary, type Summary } from './summary.ts';
 import { formatTable, titleOf } from './table.ts';
@@ -119,7 +119,7 @@ async function writeCurves(path: string, content: ReportContent): Promise<void> 
 async function copyGrids(content: ReportContent): Promise<Grid[]> {
   const grids: Grid[] = [];
   for (const { row, folder } of firstSeeds(content)) {
-    for (const guidance of ['none', ...(rows[row.name]!.guided ?? [])] as const) {
+    for (const guidance of waysToDraw(row.name)) {
       const from = gridOf(folder, guidance);
       if (!existsSync(from)) continue;
       const file = `samples/${row.name}${guidance === 'none' ? '' : `-${guidance}`}.png`;

@@ -114,6 +114,11 @@ export const rows: Readonly<Record<string, AblationRow>> = {
   },
 };
 
+/** How images are drawn from a row's models, plain sampling first. */
+export function waysToDraw(row: string): readonly GuidanceName[] {
+  return ['none', ...(rows[row]!.guided ?? [])];
+}
+
 /** A figure without guidance, and the one that it is compared with. */
 function table3(fid: number, inceptionScore: number, row: string, of: number) {
   const against = { row, guidance: 'none', fid: of } as const;

@@ -11,9 +11,9 @@ import type { Output } from '../output.ts';
 import { readJson } from '../run-config.ts';
 import { trainInFolder } from '../train-in-folder.ts';
 import { guidances } from './guidances.ts';
-import { rows } from './rows.ts';
 import { measureRun, type Yardstick } from './measure.ts';
 import type { PlannedRun } from './plan.ts';
+import { waysToDraw } from './rows.ts';
 import { readResult, writeResult, type RunResult } from './run-result.ts';
 
 export interface AblationSession {
@@ -86,8 +86,7 @@ async function finish(run: PlannedRun, session: AblationSession): Promise<RunRes
 }
 
 function guidancesOf(row: string): Readonly<Record<string, SamplingOptions>> {
-  const names = ['none', ...(rows[row]!.guided ?? [])] as const;
-  return Object.fromEntries(names.map((name) => [name, guidances[name]]));
+  return Object.fromEntries(waysToDraw(row).map((name) => [name, guidances[name]]));
 }
 
 async function isTrained({ folder, run }: PlannedRun): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { GuidanceName } from './guidances.ts';
-import { rows } from './rows.ts';
+import { rows, waysToDraw } from './rows.ts';
 import type { Drawn, RunResult } from './run-result.ts';
 
 /** A figure over seeds. */
@@ -38,9 +38,7 @@ export function summarise(values: readonly number[]): Summary {
 export function summariseRows(results: readonly RunResult[]): RowSummary[] {
   return Object.keys(rows).flatMap((row) => {
     const ofRow = results.filter((result) => result.row === row);
-    const ways = (['none', ...(rows[row]!.guided ?? [])] as const).filter((guidance) =>
-      ofRow.some(({ drawn }) => guidance in drawn),
-    );
+    const ways = waysToDraw(row).filter((way) => ofRow.some(({ drawn }) => way in drawn));
     return ways.map((guidance) => summariseRow(row, guidance, ofRow));
   });
 }
