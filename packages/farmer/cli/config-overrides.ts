@@ -71,6 +71,12 @@ export function configDifferences(saved: unknown, wanted: unknown, key = ''): st
   return a === b ? [] : [`${key} ${a ?? 'unset'}, not ${b ?? 'unset'}`];
 }
 
+/** The first differences, for an error's message; '' when there are none. */
+export function describeDifferences(saved: unknown, wanted: unknown): string {
+  const differences = configDifferences(saved, wanted);
+  return differences.slice(0, 4).join('; ') + (differences.length > 4 ? '; …' : '');
+}
+
 function own(record: Record<string, unknown>, key: string): unknown {
   return Object.hasOwn(record, key) ? record[key] : undefined;
 }

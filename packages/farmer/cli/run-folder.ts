@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StepMetrics } from '../src/captured-training.ts';
-import { configDifferences } from './config-overrides.ts';
+import { describeDifferences } from './config-overrides.ts';
 import { writeFileAtomic } from './files/atomic-write.ts';
 import { describeWriteError } from './files/write-error.ts';
 import { parseRunConfig, readJson, type RunConfig } from './run-config.ts';
@@ -66,10 +66,9 @@ export class RunFolder {
     wanted: object,
     remedy = `choose another --run, or give --run ${shellWord(this.path)} alone to go on with it`,
   ): void {
-    const differences = configDifferences(saved, wanted);
-    if (differences.length === 0) return;
-    const shown = differences.slice(0, 4).join('; ') + (differences.length > 4 ? '; …' : '');
-    throw new Error(`${this.path} holds a checkpoint of another run (${shown}): ${remedy}`);
+    const differences = describeDifferences(saved, wanted);
+    if (differences === '') return;
+    throw new Error(`${this.path} holds a checkpoint of another run (${differences}): ${remedy}`);
   }
 
   /** Adds one line; a figure that is not finite becomes null. */

@@ -4,7 +4,7 @@ import type { Device } from '@farmer/tensor';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import type { SamplingOptions } from '../../src/sampler.ts';
 import { readCheckpoint } from '../checkpoint.ts';
-import { configDifferences } from '../config-overrides.ts';
+import { describeDifferences } from '../config-overrides.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { withFolderLock } from '../folder-lock.ts';
 import type { Output } from '../output.ts';
@@ -110,9 +110,9 @@ export async function claimFolder(path: string, choices: object): Promise<void> 
   if (!existsSync(file)) {
     return writeFileAtomic(file, `${JSON.stringify(choices, undefined, 2)}\n`);
   }
-  const differences = configDifferences(await readJson(file), JSON.parse(JSON.stringify(choices)));
-  if (differences.length === 0) return;
+  const differences = describeDifferences(await readJson(file), choices);
+  if (differences === '') return;
   throw new Error(
-    `${path} holds another ablation (${differences.slice(0, 4).join('; ')}): choose another --run, or give the options of the first`,
+    `${path} holds another ablation (${differences}): choose another --run, or give the options of the first`,
   );
 }
