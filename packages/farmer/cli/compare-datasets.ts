@@ -1,7 +1,6 @@
 import type { ImageDataset } from '../src/data/image-dataset.ts';
 import { scoreImages } from '../src/evaluate.ts';
 import type { PixelHistogram } from '../src/histogram.ts';
-import { auroc } from '../src/metrics/auroc.ts';
 import { quantile } from '../src/metrics/memorisation.ts';
 import type { Farmer } from '../src/model.ts';
 import { lineChart, type Curve } from './files/chart.ts';
@@ -48,11 +47,6 @@ export function summarise({ name, bitsPerDim }: SetScores): SetSummary {
     median: quantile(bitsPerDim, 0.5),
     high: quantile(bitsPerDim, 0.95),
   };
-}
-
-/** How well bits per dimension alone tell the second set from the first: 1 always higher, 0.5 chance, 0 always lower. */
-export function outlierAuroc(inside: SetScores, outside: SetScores): number {
-  return auroc(inside.bitsPerDim, outside.bitsPerDim);
 }
 
 /** Histograms of both sets over one scale, as an SVG file's text. */

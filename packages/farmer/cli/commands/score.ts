@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { formatImageShape, type ImageDataset } from '../../src/data/image-dataset.ts';
 import type { ModelConfig } from '../../src/config.ts';
+import { auroc } from '../../src/metrics/auroc.ts';
 import { parseClass } from '../class-option.ts';
-import { comparisonChart, outlierAuroc, scoreSet, summarise } from '../compare-datasets.ts';
+import { comparisonChart, scoreSet, summarise } from '../compare-datasets.ts';
 import { withDevice } from '../device.ts';
 import { checkWritable } from '../files/atomic-write.ts';
 import { checkChartPath, writeChart } from '../files/chart.ts';
@@ -137,7 +138,7 @@ async function compareSets(
   };
   const inside = await score(options.data);
   const outside = await score(compare);
-  const area = outlierAuroc(inside, outside);
+  const area = auroc(inside.bitsPerDim, outside.bitsPerDim);
   const sets = [inside, outside].map(summarise);
   for (const { name, images, mean, low, median, high } of sets) {
     const figures = [mean, low, median, high].map((x) => x.toFixed(3));
