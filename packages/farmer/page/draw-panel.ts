@@ -58,7 +58,7 @@ export function setUpDrawing(
     const row = place(offsetY, samples.clientHeight, samples.height, height);
     await choose(row * columns + column);
   };
-  element('draw', HTMLElement).querySelector('form')!.onsubmit = async (event) => {
+  panel.querySelector('form')!.onsubmit = async (event) => {
     event.preventDefault();
     await draw();
   };

@@ -40,6 +40,6 @@ export function showHeat(
 ): void {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const grey = Uint8Array.from(values, (value) => (255 * (value - low)) / (high - low || 1));
-  const shape = { height: values.length / columns, width: columns, channels: 1 as const };
+  const shape = { height: values.length / columns, width: columns, channels: 1 };
   showImages(canvas, grey, shape, { columns: 1, scale });
 }
