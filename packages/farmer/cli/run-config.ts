@@ -57,14 +57,11 @@ async function readConfigFile(path: string): Promise<unknown> {
   return runSchema.safeParse(value).data?.config ?? value;
 }
 
-/** The same schedule for another number of steps: the warm-up keeps its share, and at most a tenth. */
+/** The same schedule for another number of steps: the warm-up shrinks with them, to a tenth at most, and never grows. */
 export function withStepCount(config: FarmerConfig, steps: number): FarmerConfig {
-  const { warmup, steps: before } = config.training;
-  const scaled = Math.min(Math.round((warmup * steps) / before), Math.floor(steps / 10));
-  return {
-    ...config,
-    training: { ...config.training, steps, warmup: Math.min(warmup, scaled) },
-  };
+  const { warmup: most, steps: before } = config.training;
+  const warmup = Math.min(most, Math.round((most * steps) / before), Math.floor(steps / 10));
+  return { ...config, training: { ...config.training, steps, warmup } };
 }
 
 const runSchema = z.strictObject({
