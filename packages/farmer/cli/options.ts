@@ -86,7 +86,7 @@ export function collect(value: string, earlier: readonly string[]): string[] {
   return [...earlier, value];
 }
 
-/** Whether an option was given, and is not at its default. */
+/** Whether an option was given on the command line, be it with the value of its default. */
 export function isGiven(command: Command, name: string): boolean {
   return command.getOptionValueSource(name) === 'cli';
 }

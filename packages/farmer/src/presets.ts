@@ -1,6 +1,5 @@
-import type { FarmerConfig, TrainingConfig } from './config.ts';
+import { ConfigError, type FarmerConfig, type TrainingConfig } from './config.ts';
 import { nearestMatch } from './nearest-match.ts';
-import { ConfigError } from './config.ts';
 import { paperPresets } from './paper-presets.ts';
 
 const mnist = { height: 28, width: 28, channels: 1 } as const;
@@ -49,7 +48,7 @@ const smallModel: FarmerConfig['model'] = {
   conditionRepeat: 4,
 };
 
-/** Named configurations, smallest first. */
+/** Named configurations: of MNIST, smallest first, of Twemoji, and the paper's. */
 export const presets = {
   /** The tiny model for five minutes on two cores. */
   demo: {

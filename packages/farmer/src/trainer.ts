@@ -10,6 +10,7 @@ import type { Farmer } from './model.ts';
 
 /** Means over the steps since the last reading; the loss is eq. 14, in nats per dimension of what the flow sees. */
 export interface TrainingMetrics extends StepMetrics {
+  /** Under the noise of the training: with pixels 'gaussian', no bound for the discrete images. */
   readonly bitsPerDim: number;
 }
 
