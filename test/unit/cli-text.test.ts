@@ -74,6 +74,7 @@ describe('parseClass', () => {
     expect(['0', '2', 'bag', 'none'].map((text) => parseClass(text, names))).toEqual([0, 2, 2, 3]);
     // A digit's name is the digit: the names of MNIST come first.
     expect(parseClass('1', ['0', '1'])).toBe(1);
+    expect(['A', 'a'].map((text) => parseClass(text, ['A', 'a']))).toEqual([0, 1]);
   });
   it.each([
     ['3', 'out of range: the model has classes 0 to 2'],
