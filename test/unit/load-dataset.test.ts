@@ -195,7 +195,9 @@ describe('names', () => {
     await expect(loadDataset('fashion_mnist', 'test')).rejects.toThrow(
       /^unknown dataset "fashion_mnist" \(did you mean "fashion-mnist"\?\): known are mnist, /,
     );
-    await expect(loadDataset('toString', 'test')).rejects.toThrow(/^unknown dataset "toString": /);
+    await expect(loadDataset('toString', 'test')).rejects.toThrow(
+      /^unknown dataset "toString": .* \(there is no \/.*\/toString\)$/,
+    );
   });
 
   it('match when near, ignoring case', () => {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { nearestMatch } from '../../src/nearest-match.ts';
 import { loadFashionMnist } from './fashion-mnist.ts';
@@ -38,6 +39,6 @@ export async function loadDataset(
   const near = nearestMatch(nameOrPath, DATASET_NAMES);
   const hint = near === undefined ? '' : ` (did you mean "${near}"?)`;
   throw new Error(
-    `unknown dataset "${nameOrPath}"${hint}: known are ${DATASET_NAMES.join(', ')}, or give the path of a folder with one sub-folder of PNGs a class`,
+    `unknown dataset "${nameOrPath}"${hint}: known are ${DATASET_NAMES.join(', ')}, or give the path of a folder with one sub-folder of PNGs a class (there is no ${resolve(nameOrPath)})`,
   );
 }
