@@ -20,7 +20,10 @@ export interface PixelMap {
   ): { values: Float32Array; logDet: Float64Array };
   /** log|dy/dv| of each value that `forward` gave, B × N·d. */
   logDets(pixels: Uint8Array, values: Float32Array): Float64Array;
-  /** The pixels whose bins hold the values, clipped to 0 … 255; without padding. */
+  /**
+   * The pixels whose bins hold the values, clipped to 0 … 255; without padding. At the very edge of a bin, within
+   * rounding of float32, a value may lie in the next one.
+   */
   inverse(values: ArrayLike<number>): Uint8Array;
 }
 
