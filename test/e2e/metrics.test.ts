@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const cpu = ['--device', 'cpu', '--json'];
 const results = ({ stdout }: CliResult) => JSON.parse(stdout) as Record<string, unknown>;
 
-/** 200 images of 8 × 8 with stripes across or down: one folder a class. */
+/** 200 coloured images of 8 × 8 with stripes across or down: one folder a class. */
 async function writeStripes(path: string): Promise<void> {
   for (const name of ['across', 'down']) {
     await mkdir(join(path, name), { recursive: true });
@@ -25,8 +25,8 @@ async function writeStripes(path: string): Promise<void> {
       const image = new PNG({ width: 8, height: 8 });
       for (let p = 0; p < 64; p++) {
         const along = name === 'across' ? Math.floor(p / 8) : p % 8;
-        const grey = (along + i) % 4 < 2 ? 200 + (i % 7) : (i % 50) + (p % 5);
-        image.data.set([grey, grey, grey, 255], 4 * p);
+        const bright = (along + i) % 4 < 2 ? 200 + (i % 7) : (i % 50) + (p % 5);
+        image.data.set([bright, bright, 255 - bright, 255], 4 * p);
       }
       await writeFile(join(path, name, `${i}.png`), PNG.sync.write(image));
     }

@@ -121,6 +121,15 @@ describeOnDevices('the model', () => {
     }
   });
 
+  test('no dial is turned that the model has not', () => {
+    const whole = new Farmer({ ...tinyConfig, informativeChannels: 4 }, 1);
+    const random = new RandomStream(1);
+    expect(() =>
+      sampleLatents(whole, tensor([0], [1], 'i32'), random, { redundantScale: 0.5 }),
+    ).toThrow('no redundant channels');
+    [whole, random].forEach((owner) => owner.dispose());
+  });
+
   test('the dial scales the deviations of redundant tokens from their means, and nothing else (figure 7)', async () => {
     const model = randomModel();
     const random = new RandomStream(6);

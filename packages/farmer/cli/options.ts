@@ -1,20 +1,28 @@
 import { InvalidArgumentError, type Command } from 'commander';
 
-/** Options of every command. */
-export interface CommonOptions {
+/** Options of every command that reports. */
+export interface OutputOptions {
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
+
+/** Options of every command that computes on a device. */
+export interface CommonOptions extends OutputOptions {
   readonly seed: number;
   readonly device?: string;
   readonly adapter?: string;
   readonly threads?: number;
   readonly autotune?: boolean;
-  readonly json?: boolean;
-  readonly debug?: boolean;
 }
 
-/** Adds the options of every command, and its examples to the help; call it after a command's own options. */
+/** --seed, of commands that draw at random. */
+export function withSeedOption(command: Command): Command {
+  return command.option('--seed <n>', 'seed of all randomness', wholeNumber(0), 0);
+}
+
+/** Adds `CommonOptions`, and the command's examples to its help; call it after the command's own options. */
 export function withCommonOptions(command: Command, examples: readonly string[]): Command {
-  command
-    .option('--seed <n>', 'seed of all randomness', wholeNumber(0), 0)
+  withSeedOption(command)
     .option('--device <kind>', 'auto (a GPU, else the CPU), webgpu or cpu (also FARMER_DEVICE)')
     .option(
       '--adapter <choice>',
@@ -24,8 +32,13 @@ export function withCommonOptions(command: Command, examples: readonly string[])
     .option(
       '--autotune',
       'measure variants of WebGPU kernels at first use, keep the choices on disk (also FARMER_AUTOTUNE=1)',
-    )
-    .option('--json', 'write one JSON object with the results to stdout, all else to stderr');
+    );
+  return withOutputOptions(command, examples);
+}
+
+/** Adds `OutputOptions`, and the command's examples to its help; call it after the command's own options. */
+export function withOutputOptions(command: Command, examples: readonly string[]): Command {
+  command.option('--json', 'write one JSON object with the results to stdout, all else to stderr');
   return withExamples(command, examples);
 }
 

@@ -15,7 +15,7 @@ export function shippedWeights(): string[] {
 }
 
 /** Datasets that a classifier comes with the project for. */
-export function shippedClassifiers(): string[] {
+function shippedClassifiers(): string[] {
   const names = weightFiles().filter((name) => name.startsWith(CLASSIFIER));
   return names.map((name) => name.slice(CLASSIFIER.length));
 }

@@ -39,7 +39,9 @@ export interface SamplingOptions extends DecodingOptions, Partial<Temperatures> 
 }
 
 const NO_AR_MODEL =
-  'this model has no AR Transformer, its prior is N(0, I): there is no class to guide by and no redundant mixture to scale; draw without guidance and redundantScale, or train with model.prior "ar"';
+  'this model has no AR Transformer, its prior is N(0, I): there is no class to guide by and no mixture whose logits or redundant part to scale; draw without guidance, logitScale and redundantScale, or train with model.prior "ar"';
+const NO_REDUNDANT =
+  'this model has no redundant channels to scale (model.informativeChannels says that all are informative): draw without redundantScale';
 
 /**
  * Draws Z by ancestral sampling: the informative tokens one after another, then all redundant tokens from the mixture
@@ -47,7 +49,7 @@ const NO_AR_MODEL =
  * @param labels i32 [B]
  * @returns Zᴵ [B, N, dᴵ] and Zᴿ [B, N, dᴿ] in reading order
  * @throws ShapeError for other labels, RangeError for a temperature or a setting of the guidance out of range
- * @throws Error for guidance, or a scale of redundant channels, of a model with a plain Gaussian prior
+ * @throws Error for guidance or a scale of what the model has not: redundant channels, or more than a plain Gaussian prior
  */
 export function sampleLatents(
   model: Farmer,
@@ -63,9 +65,10 @@ export function sampleLatents(
   // Where p_c = p_u, guidance weighs nothing, and of it only the temperatures of proposals are left.
   const normalScale = guidance ? proposing(guidance, { logitScale, scale }).scale : scale;
   if (model.prior instanceof GaussianPrior) {
-    if (isGuided || redundantScale !== 1) throw new Error(NO_AR_MODEL);
+    if (isGuided || logitScale !== 1 || redundantScale !== 1) throw new Error(NO_AR_MODEL);
     return model.prior.sample(labels.size, random, normalScale);
   }
+  if (model.dimensions.redundant === 0 && redundantScale !== 1) throw new Error(NO_REDUNDANT);
   return scope(() => {
     const ar = model.requireAr();
     const { components, sharedComponents, conditionRepeat } = model.config;

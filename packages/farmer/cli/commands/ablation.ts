@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Device } from '@farmer/tensor';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
@@ -67,7 +67,7 @@ async function ablate(options: AblationOptions): Promise<void> {
   const output = createOutput(options);
   const { data, seed, seeds, budget } = options;
   const names = parseRows(options.rows);
-  const path = options.run ?? join('runs', `ablation-${options.preset}-${basename(data)}`);
+  const path = options.run ?? join('runs', `ablation-${options.preset}-${basename(resolve(data))}`);
   const out = options.out ?? join(path, 'report');
   const { run: base, dataset } = await resolveRun(options);
   const classifier = resolveClassifier(options.classifier, data);

@@ -1,10 +1,10 @@
 import { Option, type Command } from 'commander';
 import { axisLabels, readCurve, topAfterStart, type CurveAxis } from '../curves.ts';
 import { checkChartPath, lineChart, writeChart } from '../files/chart.ts';
-import { positiveNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { positiveNumber, withOutputOptions, type OutputOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 
-interface CurveOptions extends CommonOptions {
+interface CurveOptions extends OutputOptions {
   readonly out: string;
   readonly x: CurveAxis;
   readonly top?: number;
@@ -28,7 +28,7 @@ export function addCurveCommand(program: Command): void {
       positiveNumber,
     )
     .option('--title <text>', 'heading of the chart', 'bits/dim of training batches');
-  withCommonOptions(command, [
+  withOutputOptions(command, [
     'farmer curve runs/tiny-mnist-0 --out curve.png',
     'farmer curve runs/tiny-mnist-0 runs/small-mnist-0 --x tflop --out sizes.svg',
   ]).action((runs: string[], options: CurveOptions) => drawCurves(runs, options));

@@ -6,13 +6,14 @@ import { folderSize, imageSizeOption } from '../data-options.ts';
 import { DATASET_NAMES } from '../data/load-dataset.ts';
 import { messageOf } from '../errors.ts';
 import { checkWritable } from '../files/atomic-write.ts';
-import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { wholeNumber, withOutputOptions, withSeedOption, type OutputOptions } from '../options.ts';
 import { createOutput, type Output } from '../output.ts';
 import { imagesOfEveryClass } from '../preview.ts';
 import { checkGrid, writeGrid } from '../sample-grid.ts';
 import { loadSplit } from '../training-data.ts';
 
-interface DataOptions extends CommonOptions {
+interface DataOptions extends OutputOptions {
+  readonly seed: number;
   readonly data?: string;
   readonly imageSize?: number;
   readonly preview?: string;
@@ -45,7 +46,7 @@ export function addDataCommand(program: Command): void {
     .addOption(imageSizeOption())
     .option('--preview <file>', 'write a grid PNG with one row a class (of mnist without --data)')
     .option('--columns <n>', 'images a row of the preview (default: 10)', wholeNumber(1));
-  withCommonOptions(command, [
+  withOutputOptions(withSeedOption(command), [
     'farmer data',
     'farmer data --data fashion-mnist --preview fashion.png',
     'farmer data --data ./my-images --preview mine.png',

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import { toStateDict } from '@farmer/nn';
 import { readCheckpoint, writeCheckpoint } from '../checkpoint.ts';
 import { resolveCheckpoint, withModelOptions, type ModelOptions } from '../model-options.ts';
-import { withCommonOptions, type CommonOptions } from '../options.ts';
+import { withOutputOptions, type OutputOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 
-interface ExportOptions extends CommonOptions, ModelOptions {
+interface ExportOptions extends OutputOptions, ModelOptions {
   readonly out: string;
 }
 
@@ -18,7 +18,7 @@ export function addExportCommand(program: Command): void {
         "Write a checkpoint's weights alone: a third of its size, to evaluate and draw.",
       ),
   ).requiredOption('--out <file>', 'the safetensors file to write');
-  withCommonOptions(command, ['farmer export --run runs/tiny-mnist-0 --out digits.safetensors']);
+  withOutputOptions(command, ['farmer export --run runs/tiny-mnist-0 --out digits.safetensors']);
   command.action(async (options: ExportOptions) => {
     const output = createOutput(options);
     const path = resolveCheckpoint(options);

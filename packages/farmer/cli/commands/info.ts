@@ -3,12 +3,12 @@ import { parseConfig } from '../../src/config.ts';
 import { preset } from '../../src/presets.ts';
 import { applyOverrides } from '../config-overrides.ts';
 import { formatReport, reportModel } from '../model-report.ts';
-import { wholeNumber, withCommonOptions, type CommonOptions } from '../options.ts';
+import { wholeNumber, withOutputOptions, type OutputOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { presetOption, setOption } from '../run-options.ts';
 import { compareWithTable1 } from '../table-1.ts';
 
-interface InfoOptions extends CommonOptions {
+interface InfoOptions extends OutputOptions {
   readonly preset: string;
   readonly set: readonly string[];
   readonly batch?: number;
@@ -27,7 +27,7 @@ export function addInfoCommand(program: Command): void {
       "images at once (default: the configuration's training.batch)",
       wholeNumber(1),
     );
-  withCommonOptions(command, [
+  withOutputOptions(command, [
     'farmer info --preset small',
     'farmer info --preset farmer-1.1b --batch 1',
     'farmer info --preset base --set model.flow.kind=jet',

@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ImageDataset } from '../../src/data/image-dataset.ts';
 import { readCheckpoint } from '../checkpoint.ts';
@@ -57,7 +57,7 @@ async function runTrain(options: TrainOptions, isChosen: boolean): Promise<void>
 
 function defaultFolder({ preset, config, data, seed }: TrainOptions): string {
   const name = config === undefined ? preset : basename(config, '.json');
-  return join('runs', `${name}-${basename(data)}-${seed}`);
+  return join('runs', `${name}-${basename(resolve(data))}-${seed}`);
 }
 
 /** The folder's own run, unless the options say what to train; these must not contradict its checkpoint. */

@@ -15,7 +15,6 @@ import { describeReadError } from '../files/read-error.ts';
 import { readPng } from '../files/read-png.ts';
 import type { Split } from './idx-dataset.ts';
 
-const TEST_FRACTION = 0.1;
 const OTHER_IMAGES = ['.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.tif', '.tiff', '.avif'];
 
 export type FolderOptions = {
@@ -115,10 +114,7 @@ async function listClasses(path: string): Promise<ClassFiles[]> {
   return Promise.all(
     names.map(async (name) => {
       const files = await listPngs(join(path, name));
-      const held = heldOutKeys(
-        files.map((file) => basename(file)),
-        TEST_FRACTION,
-      );
+      const held = heldOutKeys(files.map((file) => basename(file)));
       const isHeld = (file: string) => held.has(basename(file));
       return { name, train: files.filter((f) => !isHeld(f)), test: files.filter(isHeld) };
     }),

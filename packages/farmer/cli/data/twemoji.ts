@@ -11,7 +11,6 @@ import { packageFolder } from './package-folder.ts';
 const PACKAGE = 'emoji-datasource-twitter';
 const REMEDY = `run \`npm install --no-save ${PACKAGE}@16.0.0\` (70 MB), or set TWEMOJI_DIR to the package's folder`;
 const SIDE = 32;
-const TEST_FRACTION = 0.1;
 
 /** The categories of the emoji standard, less "Component" (five skin-tone and hair swatches). */
 const CLASS_NAMES = [
@@ -45,10 +44,7 @@ export async function loadTwemoji(
   const emojis = await drawAll(folder, await readIndex(folder));
   const parts = CLASS_NAMES.flatMap((category, label) => {
     const ofClass = emojis.filter((emoji) => emoji.category === category);
-    const held = heldOutKeys(
-      ofClass.map((emoji) => emoji.unified),
-      TEST_FRACTION,
-    );
+    const held = heldOutKeys(ofClass.map((emoji) => emoji.unified));
     return ofClass
       .filter((emoji) => held.has(emoji.unified) === (split === 'test'))
       .map(({ pixels }) => ({ pixels, label }));

@@ -10,7 +10,7 @@ export function subset(dataset: ImageDataset, indices: ArrayLike<number>): Image
  * smallest hashes, `fraction` of them, and at least one of two or more. It depends on nothing but
  * the keys themselves, so it is the same on every machine and in every order.
  */
-export function heldOutKeys(keys: readonly string[], fraction: number): Set<string> {
+export function heldOutKeys(keys: readonly string[], fraction = 0.1): Set<string> {
   if (keys.length < 2) return new Set();
   const held = Math.min(keys.length - 1, Math.max(1, Math.round(keys.length * fraction)));
   const hashed = keys.map((key) => ({ key, hash: hashString(key) }));
