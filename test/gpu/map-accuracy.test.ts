@@ -41,6 +41,24 @@ for (const adapter of testAdapters) {
       expect(worst).toBeLessThan(5e-7);
     });
 
+    // Both signs and all sizes below 1; within 1e-8 the result is the argument.
+    const small = Float32Array.from(
+      { length: 4001 },
+      (_, i) => (i % 2 ? 1 : -1) * 10 ** (i / 500 - 8.1),
+    );
+    test.each([
+      ['log1p', Math.log1p],
+      ['expm1', Math.expm1],
+    ])('%s is right to 1e-6 of its value, however near to 0', async (name, exact) => {
+      const x = tensor(small, [small.length], 'f32', device);
+      const values = await map(`${name}(x)`, { x }).data();
+      const worst = small.reduce(
+        (most, step, i) => Math.max(most, Math.abs(values[i]! / exact(step) - 1)),
+        0,
+      );
+      expect(worst).toBeLessThan(1e-6);
+    });
+
     test.each(['i32', 'u32'] as const)('%s inputs broadcast beside floats', async (dtype) => {
       const x = tensor([0.5, 1.5, 2.5, 3.5], [1, 4], 'f32', device);
       const column = tensor([1, 2], [2, 1], dtype, device);

@@ -69,13 +69,17 @@ fn expm1_${T}(x: ${T}) -> ${T} {
   erf: (T) => rationalWgsl('erf', T, erfFit),
 };
 
-/** log(1+x) corrected for the rounding of 1+x (Kahan). */
+/**
+ * Within 0.35, log(1+x) = 2 artanh(s) with s = x / (2+x), as a Taylor series: there WGSL allows log an absolute error of
+ * 2^-21, and compilers may take (1+x) - 1 for x, on which Kahan's correction rests.
+ */
 function log1pWgsl(T: string): string {
   return `
 fn log1p_${T}(x: ${T}) -> ${T} {
-  let u = ${T}(1) + x;
-  let d = u - ${T}(1);
-  return select(log(u) * (x / select(d, ${T}(1), d == ${T}(0))), x, d == ${T}(0));
+  let s = x / (2 + x);
+  let z = s * s;
+  let near = 2 * s * (1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z / 9))));
+  return select(log(1 + x), near, abs(x) < ${T}(0.35));
 }`;
 }
 
