@@ -59,6 +59,14 @@ for (const adapter of testAdapters) {
       expect(worst).toBeLessThan(1e-6);
     });
 
+    test('a constant of a formula may have any size', async () => {
+      const x = tensor([1], [1], 'f32', device);
+      for (const constant of [1e-30, 1e15, 1e19, 1e20, 1e21, 1e30]) {
+        const [value] = await map(`x * ${constant}`, { x }).data();
+        expect(value! / constant).toBeCloseTo(1, 6);
+      }
+    });
+
     test.each(['i32', 'u32'] as const)('%s inputs broadcast beside floats', async (dtype) => {
       const x = tensor([0.5, 1.5, 2.5, 3.5], [1, 4], 'f32', device);
       const column = tensor([1, 2], [2, 1], dtype, device);

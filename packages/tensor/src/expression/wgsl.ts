@@ -104,7 +104,8 @@ function wgslNumber(value: number, T = 'f32'): string {
       `expression: constant ${value} is not a finite f32; pass it as an input instead`,
     );
   }
-  return `${T}(${float})`;
+  // Without an exponent, 1e19 would be an integer, of more than 64 bits.
+  return `${T}(${Math.abs(float) < 1e15 ? float : float.toExponential()})`;
 }
 
 /**
