@@ -38,12 +38,13 @@ const templates: Record<Primitive, (T: string, x: string, y: string, z: string) 
 
 /**
  * WGSL function `sine_T(x, quarters)`: sin(x + quarters · π/2) to 3e-7 for |x| < 10000, where drivers' own sin and cos
- * may be wrong by 5e-4. π/2 is subtracted in three parts (Cody & Waite), then Cephes's polynomials on ±π/4.
+ * may be wrong by 5e-4. π/2 is subtracted in three parts (Cody & Waite) by fma, which no compiler adds up in another order;
+ * then Cephes's polynomials on ±π/4.
  */
 const sineWgsl = (T: string): string => `
 fn sine_${T}(x: ${T}, quarters: ${T}) -> ${T} {
   let q = round(x * 0.6366197723675814);
-  let r = ((x - q * 1.5703125) - q * 4.837512969970703e-4) - q * 7.549789954891882e-8;
+  let r = fma(q, ${T}(-7.549789954891882e-8), fma(q, ${T}(-4.837512969970703e-4), fma(q, ${T}(-1.5703125), x)));
   let s = r * r;
   let sine = r + r * s * (-1.6666654611e-1 + s * (8.3321608736e-3 + s * -1.9515295891e-4));
   let cosine = 1 - 0.5 * s + s * s * (4.166664568298827e-2 + s * (-1.388731625493765e-3 + s * 2.443315711809948e-5));
