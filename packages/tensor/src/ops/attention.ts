@@ -124,9 +124,9 @@ export function attentionReference(inputs: readonly NdArray[], params: Attention
         const logSum = top + Math.log(scores.reduce((sum, s) => sum + Math.exp(s - top), 0));
         logSums.data[(b * params.heads + h) * queries + i] = logSum;
         scores.forEach((score, j) => {
+          const p = Math.exp(score - logSum);
           for (let c = h * size; c < (h + 1) * size; c++) {
-            output.data[(b * queries + i) * width + c]! +=
-              Math.exp(score - logSum) * v[(b * keys + j) * width + c]!;
+            output.data[(b * queries + i) * width + c]! += p * v[(b * keys + j) * width + c]!;
           }
         });
       }

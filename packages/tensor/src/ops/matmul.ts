@@ -88,17 +88,25 @@ function matmulReference(inputs: readonly NdArray[], params: MatmulParams): NdAr
   const indices = extra.map((array) => indexInto(array.shape, shape));
   const data = new Float64Array(sizeOf(shape));
   const values: Record<string, number> = { ...params.numbers };
-  for (let at = 0; at < data.length; at++) {
-    const [column, row, i] = [at % n, Math.floor(at / n) % m, Math.floor(at / (n * m))];
-    let acc = 0;
+  const sums = new Float64Array(n);
+  // By rows of the output, so that rows of b are read as they lie: a large product takes minutes else.
+  for (let start = 0; start < data.length; start += n) {
+    const [row, i] = [(start / n) % m, Math.floor(start / (n * m))];
+    const [fromA, fromB] = [indexA(i) * m * k, indexB(i) * k * n];
+    sums.fill(0);
     for (let j = 0; j < k; j++) {
-      const left = params.transposeA ? j * m + row : row * k + j;
-      const right = params.transposeB ? column * k + j : j * n + column;
-      acc += a.data[indexA(i) * m * k + left]! * b.data[indexB(i) * k * n + right]!;
+      const left = a.data[fromA + (params.transposeA ? j * m + row : row * k + j)]!;
+      const first = fromB + (params.transposeB ? j : j * n);
+      const step = params.transposeB ? k : 1;
+      for (let column = 0; column < n; column++) {
+        sums[column]! += left * b.data[first + column * step]!;
+      }
     }
-    values.acc = acc;
-    extra.forEach((array, e) => (values[params.names[e]!] = array.data[indices[e]!(at)]!));
-    data[at] = evaluate(params.epilogue, values);
+    for (let at = start; at < start + n; at++) {
+      values.acc = sums[at - start]!;
+      extra.forEach((array, e) => (values[params.names[e]!] = array.data[indices[e]!(at)]!));
+      data[at] = evaluate(params.epilogue, values);
+    }
   }
   return [ndarray(shape, data)];
 }
