@@ -21,7 +21,7 @@ export interface OpenAdapterOptions {
 
 export interface OpenAdapter {
   readonly adapter: GPUAdapter;
-  /** What to call it, as in `llvmpipe: Mesa 25.0.7 (LLVM 15.0.6)`. */
+  /** What to call it, as in `llvmpipe: Mesa 25.0.7 (LLVM 15.0.6)` or `nvidia-h100, NVIDIA: 580.159.04`. */
   readonly name: string;
   readonly kind: AdapterKind;
   /** Vendor, architecture and where the driver came from. */
@@ -55,6 +55,12 @@ function adapterKind(info: GPUAdapterInfo): AdapterKind {
   return info.isFallbackAdapter ? 'other' : 'hardware';
 }
 
+/** A card's driver describes itself alone, and serves many cards. */
+export function adapterName(info: GPUAdapterInfo): string {
+  const card = adapterKind(info) === 'hardware' ? info.device : '';
+  return [card, info.description].filter(Boolean).join(', ') || info.device;
+}
+
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** One search for an adapter: what to look for, and what was turned down so far. */
@@ -77,7 +83,7 @@ async function query(
   const { info } = adapter;
   const kind = adapterKind(info);
   return {
-    ...{ adapter, name: info.description || info.device, kind, chosenBy, rejected },
+    ...{ adapter, name: adapterName(info), kind, chosenBy, rejected },
     driver: `${[info.vendor, info.architecture].filter(Boolean).join(' ')}, ${from}`,
     advice: fasterAdapterAdvice(kind),
   };

@@ -23,10 +23,10 @@ function installMesaCommand(): string | undefined {
  */
 export function fasterAdapterAdvice(kind: AdapterKind | undefined): string | undefined {
   if (kind === 'hardware' || process.platform !== 'linux') return undefined;
-  const [sign] = hardwareSigns();
+  const card = hardwareSigns().find((sign) => sign.startsWith('/dev/nvidia'));
   const install = installMesaCommand();
-  if (sign?.startsWith('/dev/nvidia') === true) {
-    return `install NVIDIA's Vulkan driver (nvidia_icd.json) for the card at ${sign}`;
+  if (card !== undefined) {
+    return `install NVIDIA's Vulkan driver (nvidia_icd.json) for the card at ${card}`;
   }
   if (kind === 'lavapipe') return undefined;
   return install ?? "install your distribution's Mesa Vulkan drivers (23.1 or newer)";

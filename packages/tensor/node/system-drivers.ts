@@ -31,12 +31,12 @@ export function systemDriverFiles(): string[] {
 
 /** Signs of a graphics card in this machine, whether or not it has a driver. */
 export function hardwareSigns(): string[] {
-  const signs = ['/dev/nvidia0', '/dev/dxg', '/dev/kfd'].filter((path) => existsSync(path));
-  if (existsSync('/dev/dri')) {
-    const nodes = readdirSync('/dev/dri').filter((name) => name.startsWith('renderD'));
-    signs.push(...nodes.map((name) => `/dev/dri/${name}`));
-  }
-  return signs;
+  const list = (folder: string, names: RegExp) =>
+    (existsSync(folder) ? readdirSync(folder) : [])
+      .filter((name) => names.test(name))
+      .map((name) => `${folder}/${name}`);
+  // A container with one card of several has its number alone.
+  return [...list('/dev', /^(nvidia\d+|dxg|kfd)$/), ...list('/dev/dri', /^renderD/)];
 }
 
 /**
