@@ -8,7 +8,7 @@ import { pageFiles } from '../../packages/farmer/cli/page/files.ts';
 import { servePage, type PageServer } from '../../packages/farmer/cli/page/server.ts';
 import { drawPath, fetchModel } from '../../packages/farmer/page/model.ts';
 import { guidancePresets } from '../../packages/farmer/src/guidance-presets.ts';
-import { launchBrowser, visit } from '../support/browser.ts';
+import { launchBrowser, open, visit } from '../support/browser.ts';
 
 const side = 28;
 const classes = 10;
@@ -60,18 +60,20 @@ describe('farmer page', () => {
     await page.mouse.click(box.x + (3.5 / 10) * box.width, box.y + 0.75 * box.height);
     await finished(page);
     expect(await mostProbable(page)).toBe('3');
-    // A thick bar on an empty image.
-    await page.locator('#clear').click();
-    const pen = (await page.locator('#pen').boundingBox())!;
-    await page.mouse.move(pen.x + 0.5 * pen.width, pen.y + 0.2 * pen.height);
-    await page.mouse.down();
-    await page.mouse.move(pen.x + 0.5 * pen.width, pen.y + 0.8 * pen.height, { steps: 40 });
-    await page.mouse.up();
-    await finished(page);
+    await drawBar(page);
     expect(await mostProbable(page)).toBe('1');
     expect(await page.locator('#bits-caption').textContent()).toMatch(
       /^\d\.\d{3} bits\/dim as “1”/,
     );
+  });
+
+  test('is drawn on where the page is not secure', async () => {
+    const page = await browser.newPage();
+    await page.addInitScript(insecure);
+    await open(page, `${server.url}?device=cpu`);
+    await finished(page);
+    await drawBar(page);
+    expect(await mostProbable(page)).toBe('1');
   });
 
   test('finds that the WebGPU device computes every op and its gradients right', async () => {
@@ -91,6 +93,22 @@ describe('farmer page', () => {
     await page.waitForFunction(`document.querySelector('#status').textContent.includes('503')`);
   });
 });
+
+/** What a page without https has not. */
+const insecure = `
+  Object.defineProperty(globalThis, 'isSecureContext', { value: false });
+  delete PointerEvent.prototype.getCoalescedEvents;`;
+
+/** Draws a thick bar on an empty image, and waits until it is read. */
+async function drawBar(page: Page): Promise<void> {
+  await page.locator('#clear').click();
+  const pen = (await page.locator('#pen').boundingBox())!;
+  await page.mouse.move(pen.x + 0.5 * pen.width, pen.y + 0.2 * pen.height);
+  await page.mouse.down();
+  await page.mouse.move(pen.x + 0.5 * pen.width, pen.y + 0.8 * pen.height, { steps: 40 });
+  await page.mouse.up();
+  await finished(page);
+}
 
 /** Waits until the page has done such work, and all that it began. */
 async function finished(page: Page, work = 'reading'): Promise<void> {

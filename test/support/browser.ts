@@ -46,7 +46,11 @@ async function unpackChromium(): Promise<string> {
 
 /** Opens a page whose errors fail the test. */
 export async function visit(browser: Browser, url: string): Promise<Page> {
-  const page = await browser.newPage();
+  return open(await browser.newPage(), url);
+}
+
+/** Goes to a page whose errors fail the test. */
+export async function open(page: Page, url: string): Promise<Page> {
   page.on('pageerror', (error) => {
     throw error;
   });

@@ -23,8 +23,8 @@ export class Pen {
     };
     canvas.onpointermove = (event) => {
       if (event.buttons === 0) return;
-      // What a slow frame missed, too.
-      const missed = event.getCoalescedEvents();
+      // What a slow frame missed, too, which pages that are not secure are not told.
+      const missed = isSecureContext ? event.getCoalescedEvents() : [];
       for (const each of missed.length > 0 ? missed : [event]) this.#dab(each);
     };
     canvas.onpointerup = onStroke;
