@@ -1,16 +1,25 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { map, registry, tensor, WebGpuDevice, type Op, type Tensor } from '@farmer/tensor';
-import { openDevice } from '@farmer/tensor/node';
+import {
+  capabilitiesOf,
+  map,
+  registry,
+  requestGpu,
+  tensor,
+  WebGpuDevice,
+  type Op,
+  type Tensor,
+} from '@farmer/tensor';
+import { openAdapter } from '@farmer/tensor/node';
 import { checkVjp } from '@farmer/tensor/conformance';
 import { checkFenced } from '../support/fences.ts';
 
 // Variants for hardware differ by workgroup memory and barriers, which software adapters run as well, if slowly;
 // SwiftShader compiles them faster than lavapipe.
 const kernels = registry.filter(({ alias }) => !alias);
-// Those that differ then; row kernels have a test of their own (row-variants.test.ts).
-const withoutSubgroups = kernels.filter(({ name }) =>
-  /^(attention|gaussianMixture|globalNorm|sum)/.test(name),
+// Those that differ then, or bind many buffers; row kernels have a test of their own (row-variants.test.ts).
+const frugal = kernels.filter(({ name }) =>
+  /^(adamw|attention|ema|gaussianMixture|globalNorm|map$|matmul|sgd|sum)/.test(name),
 );
 
 /**
@@ -49,19 +58,26 @@ const canary = 0x7fc0dead;
 
 describe.each([
   ['of one subgroup size', kernels],
-  ['without subgroups', withoutSubgroups],
+  ['with the least limits and no features', frugal],
 ])('variants for hardware %s', (_, ops) => {
-  let real: WebGpuDevice;
   let device: WebGpuDevice;
   beforeAll(async () => {
-    real = (await openDevice({ adapter: 'swiftshader' })) as WebGpuDevice;
-    const capabilities = {
-      ...{ ...real.capabilities, adapterKind: 'hardware' as const },
-      ...(ops === withoutSubgroups && { subgroups: undefined }),
-    };
-    device = new WebGpuDevice(real.gpu, { name: real.name, capabilities });
+    const { adapter, name } = await openAdapter({ choice: 'swiftshader' });
+    // What is not asked for, WebGPU does not give, whatever the adapter has.
+    const gpu = await (ops === frugal ? adapter.requestDevice() : requestGpu(adapter, name));
+    device = new WebGpuDevice(gpu, {
+      name,
+      capabilities: capabilitiesOf(adapter, gpu, 'hardware'),
+    });
   });
-  afterAll(() => real.destroy());
+  afterAll(() => device.destroy());
+
+  test('these are the limits and features', () => {
+    const { limits, subgroups } = device.capabilities;
+    expect(limits.maxStorageBuffersPerShaderStage === 8).toBe(ops === frugal);
+    expect(limits.maxComputeWorkgroupStorageSize === 16384).toBe(ops === frugal);
+    expect(subgroups === undefined).toBe(ops === frugal);
+  });
 
   test('a map of several elements an invocation, with a broadcast row', async () => {
     const [rows, columns] = [3, 700_001];
