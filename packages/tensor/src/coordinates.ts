@@ -15,3 +15,18 @@ export function coordinatesOf(index: number, shape: Shape): number[] {
 export function indexOf(coordinates: readonly number[], shape: Shape): number {
   return shape.reduce((index, length, axis) => index * length + coordinates[axis]!, 0);
 }
+
+/** Where element `index` (row-major) of axes of these lengths lies, given its stride on each axis. */
+export function offsetAt(
+  index: number,
+  lengths: readonly number[],
+  strides: readonly number[],
+): number {
+  let rest = index;
+  let offset = 0;
+  for (let axis = lengths.length - 1; axis >= 0; axis--) {
+    offset += (rest % lengths[axis]!) * strides[axis]!;
+    rest = Math.floor(rest / lengths[axis]!);
+  }
+  return offset;
+}

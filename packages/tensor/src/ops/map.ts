@@ -1,5 +1,6 @@
 import { apply } from '../apply.ts';
 import { computeType } from '../compute-type.ts';
+import { offsetAt } from '../coordinates.ts';
 import { mapKernel } from '../cpu/map.ts';
 import type { DType } from '../dtype.ts';
 import { constant, inputNames, input, type Expression } from '../expression/ast.ts';
@@ -106,17 +107,6 @@ function gradientOf(
     known.set(key, sum);
   }
   return sum;
-}
-
-/** Where operand element `index` of the target sits, given the operand's strides. */
-function offsetAt(index: number, lengths: readonly number[], strides: readonly number[]): number {
-  let rest = index;
-  let offset = 0;
-  for (let axis = lengths.length - 1; axis >= 0; axis--) {
-    offset += (rest % lengths[axis]!) * strides[axis]!;
-    rest = Math.floor(rest / lengths[axis]!);
-  }
-  return offset;
 }
 
 /**

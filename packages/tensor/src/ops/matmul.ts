@@ -1,4 +1,5 @@
 import { apply1 } from '../apply.ts';
+import { offsetAt } from '../coordinates.ts';
 import { runMatmul as runCpuMatmul } from '../cpu/matmul/run.ts';
 import { inputNames, type Expression } from '../expression/ast.ts';
 import { evaluate } from '../expression/evaluate.ts';
@@ -114,15 +115,7 @@ function matmulReference(inputs: readonly NdArray[], params: MatmulParams): NdAr
 /** Maps a row-major index into `target` to one into `shape`, which broadcasts to it. */
 function indexInto(shape: Shape, target: Shape): (index: number) => number {
   const strides = broadcastStrides(shape, target);
-  return (index) => {
-    let rest = index;
-    let offset = 0;
-    for (let axis = target.length - 1; axis >= 0; axis--) {
-      offset += (rest % target[axis]!) * strides[axis]!;
-      rest = Math.floor(rest / target[axis]!);
-    }
-    return offset;
-  };
+  return (index) => offsetAt(index, target, strides);
 }
 
 export interface MatmulOptions {

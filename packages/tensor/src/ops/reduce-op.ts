@@ -1,3 +1,4 @@
+import { offsetAt } from '../coordinates.ts';
 import type { CpuKernelRun } from '../cpu/kernel.ts';
 import { reduceMiddleAxis as reduceMiddleAxisOnCpu } from '../cpu/reduce.ts';
 import type { Storage } from '../device.ts';
@@ -6,7 +7,7 @@ import type { Op, Sample, VjpCall } from '../op.ts';
 import { identityOf, type Reduction, type ReductionShape } from '../reduction.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
-import { ShapeError, sizeOf, type Shape } from '../shape.ts';
+import { broadcastStrides, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import type { KernelRun } from '../webgpu/kernel.ts';
 import { reduceMiddleAxis } from '../webgpu/reduce.ts';
@@ -71,19 +72,9 @@ function referenceReduce(reduction: Reduction, x: NdArray, params: ReduceParams)
 /** For each output element the inputs that it reduces. */
 function groupByOutput(x: NdArray, axes: readonly number[]): number[][] {
   const kept = keptShape(x.shape, axes);
+  const strides = broadcastStrides(kept, x.shape);
   const groups: number[][] = Array.from({ length: sizeOf(kept) }, () => []);
-  x.data.forEach((value, index) => {
-    let rest = index;
-    let target = 0;
-    let stride = 1;
-    for (let axis = x.shape.length - 1; axis >= 0; axis--) {
-      const coordinate = rest % x.shape[axis]!;
-      rest = Math.floor(rest / x.shape[axis]!);
-      if (kept[axis] !== 1) target += coordinate * stride;
-      stride *= kept[axis]!;
-    }
-    groups[target]!.push(value);
-  });
+  x.data.forEach((value, index) => groups[offsetAt(index, x.shape, strides)]!.push(value));
   return groups;
 }
 

@@ -1,5 +1,6 @@
 import { loopNest } from '../../broadcast.ts';
-import { sizeOf, type Shape } from '../../shape.ts';
+import { offsetAt } from '../../coordinates.ts';
+import { broadcastShapes, sizeOf, type Shape } from '../../shape.ts';
 
 /** Where the matrices of an operand lie, in elements: batch b is at offset + ⌊b / inner⌋·outer + (b mod inner)·step. */
 export interface BatchLayout {
@@ -46,7 +47,8 @@ export function matmulProblems(
     const rows = sizeOf(batchA) * m;
     return [{ ...shared, m: rows, batches: 1, inner: 1, a: still, b: still, firstRow: 0 }];
   }
-  const { lengths, strides } = loopNest(broadcastBatch(batchA, batchB), [batchA, batchB]);
+  const batch = broadcastShapes('matmul', batchA, batchB);
+  const { lengths, strides } = loopNest(batch, [batchA, batchB]);
   const sizes = [m * k, k * n];
   const inner = lengths.at(-1)!;
   const outer = lengths.at(-2) ?? 1;
@@ -56,7 +58,7 @@ export function matmulProblems(
     const layout = (operand: number): BatchLayout => {
       const own = strides[operand]!;
       const at = (axis: number) => (own.at(axis) ?? 0) * sizes[operand]!;
-      const offset = offsetOf(i, lengths.slice(0, -2), own) * sizes[operand]!;
+      const offset = offsetAt(i, lengths.slice(0, -2), own) * sizes[operand]!;
       return { offset, outer: lengths.length > 1 ? at(-2) : 0, step: at(-1) };
     };
     const batches = outer * inner;
@@ -64,22 +66,4 @@ export function matmulProblems(
     problems.push({ ...shared, m, batches, inner, a: layout(0), b: layout(1), firstRow });
   }
   return problems;
-}
-
-function broadcastBatch(a: Shape, b: Shape): number[] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const [x, y] = [a[a.length - rank + i] ?? 1, b[b.length - rank + i] ?? 1];
-    return x === 1 ? y : x;
-  });
-}
-
-function offsetOf(index: number, lengths: readonly number[], strides: readonly number[]): number {
-  let rest = index;
-  let offset = 0;
-  for (let axis = lengths.length - 1; axis >= 0; axis--) {
-    offset += (rest % lengths[axis]!) * strides[axis]!;
-    rest = Math.floor(rest / lengths[axis]!);
-  }
-  return offset;
 }
