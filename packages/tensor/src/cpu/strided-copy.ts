@@ -1,4 +1,4 @@
-import { mergeAxes, type StridedCopy } from '../webgpu/strided-copy.ts';
+import { stridedLayout, type StridedCopy } from '../strided-copy.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { ModuleBuilder, readWords, type FunctionBuilder, type I32 } from './wasm/index.ts';
 
@@ -7,14 +7,14 @@ const elementsPerTask = 32768;
 /** Moves elements of any dtype, as bits, between two strided layouts. */
 export function stridedCopy(run: CpuKernelRun, copy: StridedCopy): void {
   if (copy.lengths.includes(0)) return;
-  const { lengths, fromStrides, toStrides } = mergeAxes(copy);
+  const { lengths, fromStrides, toStrides, fromOffset, toOffset } = stridedLayout(copy);
   const rank = lengths.length;
   const columns = lengths[rank - 1]!;
   const rows = lengths.slice(0, -1).reduce((product, length) => product * length, 1);
   const rowsPerTask = Math.max(1, Math.floor(elementsPerTask / columns));
   const isDense = fromStrides[rank - 1] === 1 && toStrides[rank - 1] === 1;
-  const from = pointerOf(copy.from) + 4 * (copy.fromOffset ?? 0);
-  const to = pointerOf(copy.to) + 4 * (copy.toOffset ?? 0);
+  const from = pointerOf(copy.from) + 4 * fromOffset;
+  const to = pointerOf(copy.to) + 4 * toOffset;
   const inBytes = (strides: readonly number[]): number[] => strides.map((stride) => 4 * stride);
   run.execute({
     key: `copy ${rank} ${isDense ? 'dense' : 'strided'}`,

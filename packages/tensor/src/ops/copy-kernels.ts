@@ -1,7 +1,8 @@
 import { stridedCopy as copyOnCpu } from '../cpu/strided-copy.ts';
 import type { Op } from '../op.ts';
+import type { StridedCopy } from '../strided-copy.ts';
 import type { Tensor } from '../tensor.ts';
-import { stridedCopy, type StridedCopy } from '../webgpu/strided-copy.ts';
+import { stridedCopy } from '../webgpu/strided-copy.ts';
 
 /** The kernels of an op that only moves elements, from the copies that it consists of. */
 export function copyKernels<P>(

@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensor.ts';
+import { stridedLayout, type StridedCopy, type StridedLayout } from '../strided-copy.ts';
 import {
   kernel,
   linearGrid,
@@ -10,22 +10,10 @@ import {
 
 const workgroupSize = 64;
 
-/** Elements `from[fromOffset + Σ cᵢ·fromStridesᵢ]` go to `to[toOffset + Σ cᵢ·toStridesᵢ]` for all c < lengths. */
-export interface StridedCopy {
-  readonly lengths: readonly number[];
-  readonly from: Tensor;
-  readonly fromOffset?: number;
-  /** May be negative, for reversed axes. */
-  readonly fromStrides: readonly number[];
-  readonly to: Tensor;
-  readonly toOffset?: number;
-  readonly toStrides: readonly number[];
-}
-
 /** Moves elements of any dtype, as bits, between two strided layouts in one dispatch. */
 export function stridedCopy(run: KernelRun, copy: StridedCopy): void {
   if (copy.lengths.includes(0)) return;
-  const { kernel: chosen, layout } = chooseKernel(mergeAxes(copy));
+  const { kernel: chosen, layout } = chooseKernel(stridedLayout(copy));
   const { lengths, fromStrides, toStrides, fromOffset, toOffset } = layout;
   const count = lengths.reduce((a, b) => a * b, 1);
   run.dispatch(
@@ -34,15 +22,6 @@ export function stridedCopy(run: KernelRun, copy: StridedCopy): void {
     [count, fromOffset, toOffset, ...lengths.slice(1), ...fromStrides, ...toStrides],
     linearGrid(Math.ceil(count / workgroupSize)),
   );
-}
-
-/** A copy in its fewest axes; at least one. */
-export interface StridedLayout {
-  readonly lengths: readonly number[];
-  readonly fromStrides: readonly number[];
-  readonly toStrides: readonly number[];
-  readonly fromOffset: number;
-  readonly toOffset: number;
 }
 
 /** The kernel for a layout, and the layout in the kernel's units: elements, or vec4s of them. */
@@ -76,39 +55,6 @@ function chooseKernel(layout: StridedLayout): { kernel: Kernel; layout: StridedL
 }
 
 const isWhole = (value: number) => value % 4 === 0;
-
-/** Drops axes of length 1 and joins neighbours that both sides walk in step. */
-export function mergeAxes(copy: StridedCopy): StridedLayout {
-  const lengths: number[] = [];
-  const fromStrides: number[] = [];
-  const toStrides: number[] = [];
-  copy.lengths.forEach((length, axis) => {
-    if (length === 1) return;
-    const [from, to] = [copy.fromStrides[axis]!, copy.toStrides[axis]!];
-    const last = lengths.length - 1;
-    if (last >= 0 && fromStrides[last] === from * length && toStrides[last] === to * length) {
-      lengths[last]! *= length;
-      fromStrides[last] = from;
-      toStrides[last] = to;
-    } else {
-      lengths.push(length);
-      fromStrides.push(from);
-      toStrides.push(to);
-    }
-  });
-  if (lengths.length === 0) {
-    lengths.push(1);
-    fromStrides.push(1);
-    toStrides.push(1);
-  }
-  return {
-    lengths,
-    fromStrides,
-    toStrides,
-    fromOffset: copy.fromOffset ?? 0,
-    toOffset: copy.toOffset ?? 0,
-  };
-}
 
 const copyKernel = memoizeKernel((rank: number, variant: 'scalar' | 'vector' | 'reversed') => {
   const order = variant === 'reversed' ? '.wzyx' : '';
