@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, type WebGpuCapabilities } from '@farmer/tensor';
 import { planEpilogue } from '../../packages/tensor/src/webgpu/matmul/epilogue.ts';
-import { matmulProblems } from '../../packages/tensor/src/webgpu/matmul/problem.ts';
+import { matmulProblems } from '../../packages/tensor/src/matmul-problem.ts';
 import { matmulVariants, selectMatmul } from '../../packages/tensor/src/webgpu/matmul/select.ts';
 import { subgroupMatrix } from '../../packages/tensor/src/webgpu/matmul/subgroup-matrix.ts';
 import { largeTile, tile } from '../../packages/tensor/src/webgpu/matmul/tile.ts';

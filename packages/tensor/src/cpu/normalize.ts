@@ -1,6 +1,6 @@
 import { bytesPerElement } from '../dtype.ts';
+import type { Norm } from '../ops/normalize.ts';
 import type { Tensor } from '../tensor.ts';
-import type { Norm } from '../webgpu/normalize.ts';
 import type { CpuKernelRun } from './kernel.ts';
 import { rsqrt } from './math.ts';
 import { reduceMiddleAxis } from './reduce.ts';

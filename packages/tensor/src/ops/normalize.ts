@@ -5,7 +5,10 @@ import { rowsOf } from '../reference-rows.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { formatShape, ShapeError } from '../shape.ts';
-import { normalizeRows, normalizeRowsGradient, type Norm } from '../webgpu/normalize.ts';
+import { normalizeRows, normalizeRowsGradient } from '../webgpu/normalize.ts';
+
+/** Layer norm centres a row and then scales it; RMS norm only scales it. */
+export type Norm = 'layer' | 'rms';
 
 export interface NormParams {
   readonly epsilon: number;

@@ -1,11 +1,9 @@
 import { bytesPerElement } from '../dtype.ts';
+import type { Norm } from '../ops/normalize.ts';
 import type { Tensor } from '../tensor.ts';
 import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
 import { columnChunk, reduceMiddleAxis } from './reduce.ts';
 import { rowKernels, runRows, type RowBody } from './rows/row-kernel.ts';
-
-// Layer norm centres a row and then scales it; RMS norm only scales it.
-export type Norm = 'layer' | 'rms';
 
 /** Statements that define `mean` and `factor`, 1/√(variance + ε), of the row; `use` sees each d = x − mean. */
 const statistics = (norm: Norm, { T, each, total }: RowBody, use = '') => `

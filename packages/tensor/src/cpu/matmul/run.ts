@@ -2,7 +2,7 @@ import { loopNest } from '../../broadcast.ts';
 import type { MatmulParams } from '../../ops/matmul.ts';
 import { sameShape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
-import { matmulProblems } from '../../webgpu/matmul/problem.ts';
+import { matmulProblems } from '../../matmul-problem.ts';
 import { fillBits } from '../fill.ts';
 import { pointerOf, type CpuKernel, type CpuKernelRun } from '../kernel.ts';
 import { depthSplits, planMatmul, type MatmulProblem, type MatrixLayout } from './plan.ts';

@@ -3,7 +3,7 @@ import type { MatmulParams } from '../../ops/matmul.ts';
 import type { Tensor } from '../../tensor.ts';
 import { linearGrid, type KernelRun } from '../kernel.ts';
 import { planEpilogue, type Epilogue } from './epilogue.ts';
-import { matmulProblems, type MatmulProblem } from './problem.ts';
+import { matmulProblems, type MatmulProblem } from '../../matmul-problem.ts';
 import type { MatmulChoice } from './select.ts';
 import { alignedType, matmulUniforms, memoizeSource } from './source.ts';
 import { sumSlices } from './split.ts';

@@ -1,7 +1,7 @@
 import { fixedSubgroupSize, type WebGpuCapabilities } from '../kernel.ts';
 import { fewRows } from './few-rows.ts';
 import { naive } from './naive.ts';
-import type { MatmulProblem } from './problem.ts';
+import type { MatmulProblem } from '../../matmul-problem.ts';
 import type { MatmulVariant } from './source.ts';
 import { subgroup } from './subgroup.ts';
 import { fitsSubgroupMatrix, subgroupMatrix, subgroupMatrixMemory } from './subgroup-matrix.ts';

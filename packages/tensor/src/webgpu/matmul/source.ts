@@ -1,7 +1,7 @@
 import type { Expression } from '../../expression/ast.ts';
 import { kernel, type Kernel, type UniformType } from '../kernel.ts';
 import { epilogueKey, epilogueUniforms, epilogueWgsl, type Epilogue } from './epilogue.ts';
-import type { BatchLayout, MatmulProblem } from './problem.ts';
+import type { BatchLayout, MatmulProblem } from '../../matmul-problem.ts';
 
 /** What is baked into a matmul kernel's source. Sizes are uniforms. */
 export interface MatmulSource {

@@ -6,7 +6,7 @@ import type { WebGpuDevice } from '../device.ts';
 import type { KernelRun, WebGpuCapabilities, WebGpuKernel } from '../kernel.ts';
 import { runTrial, sizeClass, trialNoise, type TrialWork } from '../trial.ts';
 import { naive } from './naive.ts';
-import type { MatmulProblem } from './problem.ts';
+import type { MatmulProblem } from '../../matmul-problem.ts';
 import { runMatmul } from './run.ts';
 import { matmulVariants, selectMatmul, slicesFor, type MatmulChoice } from './select.ts';
 

@@ -1,6 +1,6 @@
-import { loopNest } from '../../broadcast.ts';
-import { offsetAt } from '../../coordinates.ts';
-import { broadcastShapes, sizeOf, type Shape } from '../../shape.ts';
+import { loopNest } from './broadcast.ts';
+import { offsetAt } from './coordinates.ts';
+import { broadcastShapes, sizeOf, type Shape } from './shape.ts';
 
 /** Where the matrices of an operand lie, in elements: batch b is at offset + ⌊b / inner⌋·outer + (b mod inner)·step. */
 export interface BatchLayout {
