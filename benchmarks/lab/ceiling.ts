@@ -1,12 +1,8 @@
+import { memoize } from '../../packages/tensor/src/memo.ts';
 import { apply, map, scope, tensor, type Device, type Op } from '@farmer/tensor';
 import { floatWord } from '../../packages/tensor/src/cpu/command-list.ts';
 import { pointerOf, type CpuKernel } from '../../packages/tensor/src/cpu/kernel.ts';
-import {
-  kernel,
-  linearGrid,
-  memoizeKernel,
-  type WebGpuKernel,
-} from '../../packages/tensor/src/webgpu/kernel.ts';
+import { kernel, linearGrid, type WebGpuKernel } from '../../packages/tensor/src/webgpu/kernel.ts';
 import { multiplyAddLoop } from '../multiply-add-loop.ts';
 import { time } from './time.ts';
 
@@ -25,7 +21,7 @@ interface LoopParams {
 const lanes = 4;
 const workgroupSize = 64;
 
-const loopKernel = memoizeKernel((chains: number) => {
+const loopKernel = memoize((chains: number) => {
   const each = (line: (c: number) => string, separator = '\n  ') =>
     Array.from({ length: chains }, (_, c) => line(c)).join(separator);
   return kernel({

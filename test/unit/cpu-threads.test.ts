@@ -26,7 +26,7 @@ import {
   randomUniformOp,
 } from '../../packages/tensor/src/ops/random.ts';
 import { sampleGaussianMixtureOp } from '../../packages/tensor/src/ops/sample-gaussian-mixture.ts';
-import { sgdMomentumOp } from '../../packages/tensor/src/ops/sgd.ts';
+import { sgdOp } from '../../packages/tensor/src/ops/sgd.ts';
 import { spawnNodeWorker } from '../../packages/tensor/node/workers.ts';
 import { mismatch, uniformSource } from '@farmer/tensor/conformance';
 
@@ -91,7 +91,7 @@ const cases: Case[] = [
     [uniforms(4), clip, ...tensors(), ...tensors(), arena(normals), arena(uniforms)],
     adamw,
   ),
-  example(sgdMomentumOp(3), [uniforms(4), clip, ...tensors(), ...tensors(), arena(normals)], {
+  example(sgdOp(3, true), [uniforms(4), clip, ...tensors(), ...tensors(), arena(normals)], {
     momentum: 0.9,
     weightDecay,
   }),

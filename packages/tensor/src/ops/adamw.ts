@@ -1,5 +1,6 @@
 import { apply } from '../apply.ts';
 import { adamwKernel as cpuKernel } from '../cpu/optimisers.ts';
+import { memoize } from '../memo.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
@@ -15,16 +16,8 @@ export interface AdamwParams {
   readonly weightDecay: readonly number[];
 }
 
-const ops = new Map<number, Op<AdamwParams>>();
-
 /** The AdamW step of `count` parameters: inputs are scalars, clip, parameters, gradients and two arenas of moments. */
-export function adamwOp(count: number): Op<AdamwParams> {
-  let op = ops.get(count);
-  if (!op) ops.set(count, (op = makeAdamwOp(count)));
-  return op;
-}
-
-function makeAdamwOp(count: number): Op<AdamwParams> {
+export const adamwOp = memoize((count: number): Op<AdamwParams> => {
   const split = <T extends TensorSpec>(inputs: readonly T[]) => ({
     parameters: inputs.slice(2, 2 + count),
     gradients: inputs.slice(2 + count, 2 + 2 * count),
@@ -83,7 +76,7 @@ function makeAdamwOp(count: number): Op<AdamwParams> {
       };
     },
   };
-}
+});
 
 /**
  * One AdamW step with decoupled weight decay, in place, for many parameters at once:

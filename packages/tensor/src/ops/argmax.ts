@@ -1,12 +1,13 @@
 import { apply1 } from '../apply.ts';
 import { argmaxMiddleAxis } from '../cpu/argmax.ts';
 import type { DType } from '../dtype.ts';
+import { memoize } from '../memo.ts';
 import type { Op } from '../op.ts';
 import { ndarray, ndarrayOf, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { formatShape, normalizeAxis, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel } from '../webgpu/kernel.ts';
+import { kernel, linearGrid } from '../webgpu/kernel.ts';
 import { prefersRows, wholeRows } from '../webgpu/rows/select.ts';
 import { runRowWork } from '../webgpu/rows/tune.ts';
 import {
@@ -137,7 +138,7 @@ const rowKernel = memoizeByVariant((variant, dtype: DType) => {
   });
 });
 
-const columnKernel = memoizeKernel((dtype: DType) =>
+const columnKernel = memoize((dtype: DType) =>
   kernel({
     name: 'argmax-columns',
     bindings: { x: `read ${word(dtype)}`, y: 'write i32' },

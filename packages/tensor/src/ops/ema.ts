@@ -1,5 +1,6 @@
 import { apply } from '../apply.ts';
 import { emaKernel as cpuKernel } from '../cpu/optimisers.ts';
+import { memoize } from '../memo.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
@@ -7,16 +8,8 @@ import { emaKernel } from '../webgpu/ema.ts';
 import { checkPairs } from './arena.ts';
 import { sampleUpdate } from './sample-update.ts';
 
-const ops = new Map<number, Op<{ decay: number }>>();
-
 /** Moves `count` averages towards as many parameters. */
-export function emaOp(count: number): Op<{ decay: number }> {
-  let op = ops.get(count);
-  if (!op) ops.set(count, (op = makeEmaOp(count)));
-  return op;
-}
-
-const makeEmaOp = (count: number): Op<{ decay: number }> => ({
+export const emaOp = memoize((count: number): Op<{ decay: number }> => ({
   name: `ema of ${count}`,
   mutates: Array.from({ length: count }, (_, i) => i),
   infer(inputs) {
@@ -36,7 +29,7 @@ const makeEmaOp = (count: number): Op<{ decay: number }> => ({
     const { parameters, gradients } = sampleUpdate(random, count);
     return { inputs: [...parameters, ...gradients], params: { decay: 0.9 } };
   },
-});
+}));
 
 /**
  * Exponential moving averages of many tensors, in place: average ← decay · average + (1 − decay) · parameter.

@@ -2,11 +2,12 @@ import { apply1 } from '../apply.ts';
 import { writeIota } from '../cpu/fill.ts';
 import type { Device } from '../device.ts';
 import type { DType } from '../dtype.ts';
+import { memoize } from '../memo.ts';
 import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { checkShape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel } from '../webgpu/kernel.ts';
+import { kernel, linearGrid } from '../webgpu/kernel.ts';
 
 const workgroupSize = 64;
 
@@ -34,7 +35,7 @@ export const iotaOp: Op<{ length: number; dtype: DType }> = {
 
 const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
 
-const iotaKernel = memoizeKernel((dtype: DType) =>
+const iotaKernel = memoize((dtype: DType) =>
   kernel({
     name: 'iota',
     bindings: { destination: `write ${vec4Of[dtype]}` },

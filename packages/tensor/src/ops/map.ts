@@ -9,6 +9,7 @@ import { evaluate } from '../expression/evaluate.ts';
 import { parse } from '../expression/parse.ts';
 import { call } from '../expression/simplify.ts';
 import { loopNest } from '../broadcast.ts';
+import { WeakMemo } from '../memo.ts';
 import type { Op, VjpCall } from '../op.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
@@ -83,7 +84,7 @@ const zero = constant(0);
 const gradientName = (output: number) => `gradient_${output}`;
 
 // Derivatives by first expression: kernels are cached by expression objects, so these must be the same each step.
-const derivatives = new WeakMap<Expression, Map<string, Expression>>();
+const derivatives = new WeakMemo<Expression, Expression>();
 
 /** Σ over outputs of gradient · ∂output/∂input; the `zero` object where the input has no influence. */
 function gradientOf(
@@ -94,19 +95,14 @@ function gradientOf(
   const [first, ...rest] = params.expressions;
   const name = params.names[i]!;
   const key = JSON.stringify([name, gradients.map((gradient) => gradient !== null), rest]);
-  let known = derivatives.get(first!);
-  if (!known) derivatives.set(first!, (known = new Map()));
-  let sum = known.get(key);
-  if (!sum) {
-    sum = params.expressions.reduce<Expression>((total, expression, k) => {
+  return derivatives.get(first!, key, () => {
+    const sum = params.expressions.reduce<Expression>((total, expression, k) => {
       if (!gradients[k]) return total;
       const partial = differentiate(expression, name);
       return call('add', [total, call('multiply', [input(gradientName(k)), partial])]);
     }, zero);
-    if (sum.kind === 'constant' && sum.value === 0) sum = zero;
-    known.set(key, sum);
-  }
-  return sum;
+    return sum.kind === 'constant' && sum.value === 0 ? zero : sum;
+  });
 }
 
 /**

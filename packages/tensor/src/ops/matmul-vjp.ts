@@ -1,6 +1,7 @@
 import { input, inputNames, type Expression } from '../expression/ast.ts';
 import { differentiate } from '../expression/differentiate.ts';
 import { call } from '../expression/simplify.ts';
+import { WeakMemo } from '../memo.ts';
 import type { VjpCall } from '../op.ts';
 import { sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -68,18 +69,13 @@ function epilogueGradients(
 }
 
 // By expression object, since pointwise kernels are cached by it.
-const formulas = new WeakMap<Expression, Map<string, Expression>>();
+const formulas = new WeakMemo<Expression, Expression>();
 
 /** gradient · ∂epilogue/∂name; a constant (0) where the formula is flat. */
 function gradientFormula(epilogue: Expression, name: string): Expression {
-  let known = formulas.get(epilogue);
-  if (!known) formulas.set(epilogue, (known = new Map()));
-  let formula = known.get(name);
-  if (!formula) {
-    formula = call('multiply', [input(gradientName), differentiate(epilogue, name)]);
-    known.set(name, formula);
-  }
-  return formula;
+  return formulas.get(epilogue, name, () =>
+    call('multiply', [input(gradientName), differentiate(epilogue, name)]),
+  );
 }
 
 /** dA = G·Bᵀ, or B·Gᵀ where a is stored transposed. */

@@ -28,7 +28,7 @@ import { logSumExpOp, maxOp, meanOp, minOp, sumOp } from './reduce.ts';
 import { reshapeOp } from './reshape.ts';
 import { rmsNormGradientOp, rmsNormOp } from './rms-norm.ts';
 import { sampleGaussianMixtureOp } from './sample-gaussian-mixture.ts';
-import { sgdMomentumOp, sgdOp } from './sgd.ts';
+import { sgdOp } from './sgd.ts';
 import { sliceOp } from './slice.ts';
 import { logSoftmaxGradientOp, logSoftmaxOp, softmaxGradientOp, softmaxOp } from './softmax.ts';
 import { splitOp } from './split.ts';
@@ -81,8 +81,8 @@ export const registry: readonly Op<unknown>[] = [
   sampleGaussianMixtureOp,
   scatterAddAlongAxisOp,
   scatterAddOp,
-  sgdOp(7),
-  sgdMomentumOp(7),
+  sgdOp(7, false),
+  sgdOp(7, true),
   sliceOp,
   softmaxGradientOp,
   softmaxOp,

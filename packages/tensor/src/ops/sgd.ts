@@ -1,5 +1,6 @@
 import { apply } from '../apply.ts';
 import { sgdKernel as cpuKernel } from '../cpu/optimisers.ts';
+import { memoize } from '../memo.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
@@ -14,24 +15,11 @@ export interface SgdParams {
   readonly weightDecay: readonly number[];
 }
 
-const plain = new Map<number, Op<SgdParams>>();
-const withMomentum = new Map<number, Op<SgdParams>>();
-
-/** The SGD step of `count` parameters: inputs are scalars, clip, parameters and gradients. */
-export function sgdOp(count: number): Op<SgdParams> {
-  let op = plain.get(count);
-  if (!op) plain.set(count, (op = makeSgdOp(count, false)));
-  return op;
-}
-
-/** The same with momentum: a further input is the arena of velocities. */
-export function sgdMomentumOp(count: number): Op<SgdParams> {
-  let op = withMomentum.get(count);
-  if (!op) withMomentum.set(count, (op = makeSgdOp(count, true)));
-  return op;
-}
-
-function makeSgdOp(count: number, hasVelocities: boolean): Op<SgdParams> {
+/**
+ * The SGD step of `count` parameters: inputs are scalars, clip, parameters, gradients, and with momentum the arena of
+ * velocities.
+ */
+export const sgdOp = memoize((count: number, hasVelocities: boolean): Op<SgdParams> => {
   const split = <T extends TensorSpec>(inputs: readonly T[]) => ({
     parameters: inputs.slice(2, 2 + count),
     gradients: inputs.slice(2 + count, 2 + 2 * count),
@@ -81,7 +69,7 @@ function makeSgdOp(count: number, hasVelocities: boolean): Op<SgdParams> {
       };
     },
   };
-}
+});
 
 /**
  * One step of gradient descent, in place, for many parameters at once:
@@ -102,8 +90,7 @@ export function sgdUpdate(
   params: SgdParams,
 ): void {
   const { parameters, gradients, velocities, scalars, clip } = state;
-  const inputs = [scalars, clip, ...parameters, ...gradients];
-  const count = parameters.length;
-  if (velocities) apply(sgdMomentumOp(count), [...inputs, velocities], params);
-  else apply(sgdOp(count), inputs, params);
+  const arenas = velocities ? [velocities] : [];
+  const inputs = [scalars, clip, ...parameters, ...gradients, ...arenas];
+  apply(sgdOp(parameters.length, arenas.length > 0), inputs, params);
 }

@@ -1,4 +1,5 @@
-import { kernel, linearGrid, memoizeKernel, type WebGpuKernel } from './kernel.ts';
+import { memoize } from '../memo.ts';
+import { kernel, linearGrid, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
 import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
@@ -51,7 +52,7 @@ export const affineFlowKernel: WebGpuKernel<object> = (run, { inputs, outputs })
 };
 
 // A sequence's first token, which has no parameters, writes the gradient of the last one's, which shape nothing: 0.
-const backwardKernel = memoizeKernel((width: number) =>
+const backwardKernel = memoize((width: number) =>
   kernel({
     name: 'affineFlowBackward',
     bindings: {

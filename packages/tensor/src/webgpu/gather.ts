@@ -1,6 +1,7 @@
 import type { IndexedAxis } from '../indexed-axis.ts';
+import { memoize } from '../memo.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
+import { kernel, linearGrid, type KernelRun } from './kernel.ts';
 
 const workgroupSize = 64;
 
@@ -23,7 +24,7 @@ export function gatherBits(
 }
 
 // A negative index wraps to a huge u32, so that one comparison checks both ends.
-const gatherKernel = memoizeKernel((width: number, perElement: boolean) => {
+const gatherKernel = memoize((width: number, perElement: boolean) => {
   const element = width === 4 ? 'vec4u' : 'u32';
   return kernel({
     name: 'gather',

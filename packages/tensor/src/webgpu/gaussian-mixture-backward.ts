@@ -1,3 +1,4 @@
+import { memoize } from '../memo.ts';
 import type { MixtureParams } from '../ops/mixture-head.ts';
 import {
   element,
@@ -10,7 +11,7 @@ import {
   sizesOf,
   tiled,
 } from './gaussian-mixture-layout.ts';
-import { kernel, memoizeKernel, type WebGpuKernel } from './kernel.ts';
+import { kernel, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
 import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
@@ -20,7 +21,7 @@ import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/vari
  * and on the way the precision 1/std² and each component's summed weight.
  * With deviation e: d mean = Σ w e / std; d raw = Σ w (e² − 1) / √(raw² + 4), since d log std / d raw is that root's inverse.
  */
-const headGradientKernel = memoizeKernel((width: number) =>
+const headGradientKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixtureHeadGradient',
     bindings: {
@@ -94,7 +95,7 @@ const logitGradientKernel = memoizeByVariant((variant) =>
 );
 
 /** dz = Σ_k w_k (mean − z) / std², one invocation a channel of up to four values. */
-const valueGradientKernel = memoizeKernel((width: number, tile: number) =>
+const valueGradientKernel = memoize((width: number, tile: number) =>
   kernel({
     name: 'gaussianMixtureValueGradient',
     bindings: {

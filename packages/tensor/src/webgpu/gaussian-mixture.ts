@@ -1,3 +1,4 @@
+import { memoize } from '../memo.ts';
 import type { MixtureParams } from '../ops/mixture-head.ts';
 import {
   element,
@@ -10,7 +11,7 @@ import {
   sizesOf,
   tiled,
 } from './gaussian-mixture-layout.ts';
-import { kernel, memoizeKernel, type WebGpuKernel } from './kernel.ts';
+import { kernel, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
 import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
@@ -24,7 +25,7 @@ const logProduct = (width: number) =>
 const halfLogTwoPi = `${0.5 * Math.log(2 * Math.PI)}`;
 
 /** component[g, k] for one value a group: T_π·logit + log N(z; mean, std). */
-const singleKernel = memoizeKernel((width: number) =>
+const singleKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixtureSingle',
     bindings: {
@@ -53,7 +54,7 @@ ${mainFunction(`
 );
 
 /** Where many values share a head: each component's 1/std [G, K, d], and all of its log-density that no value changes. */
-const prepareKernel = memoizeKernel((width: number) =>
+const prepareKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixturePrepare',
     bindings: {
@@ -80,7 +81,7 @@ ${mainFunction(`
 );
 
 /** component[g, i, k] from prepared components. */
-const sharedKernel = memoizeKernel((width: number) =>
+const sharedKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixtureShared',
     bindings: {

@@ -110,16 +110,3 @@ export type WebGpuKernel<P> = {
     call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: P },
   ): void;
 }['run'];
-
-/** Memoises a kernel factory by the values that are baked into the source. */
-export function memoizeKernel<A extends readonly (string | number | boolean)[]>(
-  make: (...args: A) => Kernel,
-): (...args: A) => Kernel {
-  const kernels = new Map<string, Kernel>();
-  return (...args) => {
-    const key = args.join('|');
-    let made = kernels.get(key);
-    if (!made) kernels.set(key, (made = make(...args)));
-    return made;
-  };
-}

@@ -1,6 +1,7 @@
 import { loopNest } from '../broadcast.ts';
 import type { Expression } from '../expression/ast.ts';
 import { expressionToWgsl } from '../expression/wgsl.ts';
+import { WeakMemo } from '../memo.ts';
 import type { MapReduceParams, RowReduce } from '../ops/map-reduce.ts';
 import { broadcastShapes, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -50,23 +51,16 @@ export function mapReduceKernel(
   };
   runRows(
     run,
-    compile(plan, params.expression),
+    compiled.get(params.expression, JSON.stringify(plan), () =>
+      kernelsFor(plan, params.expression),
+    ),
     [sizeOf(outer), length],
     [...inputs, y!],
     [-Infinity, ...nest.lengths, ...strides, ...Object.values(params.numbers)],
   );
 }
 
-const compiled = new WeakMap<Expression, Map<string, RowKernelFactory>>();
-
-function compile(plan: Plan, expression: Expression): RowKernelFactory {
-  let kernels = compiled.get(expression);
-  if (!kernels) compiled.set(expression, (kernels = new Map()));
-  const key = JSON.stringify(plan);
-  let made = kernels.get(key);
-  if (!made) kernels.set(key, (made = kernelsFor(plan, expression)));
-  return made;
-}
+const compiled = new WeakMemo<Expression, RowKernelFactory>();
 
 function kernelsFor(plan: Plan, expression: Expression): RowKernelFactory {
   const { reduce, numbers, rank, along } = plan;

@@ -1,6 +1,7 @@
-import { kernel, linearGrid, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
 import type { Storage } from '../device.ts';
+import { WeakMemo } from '../memo.ts';
 import type { Tensor } from '../tensor.ts';
+import { kernel, linearGrid, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
 
 /** Quads (four floats) that an invocation of a multi-tensor kernel handles. */
 const quadsEach = 8;
@@ -39,7 +40,7 @@ export function multiTensorWorkgroups(size: number): number {
   return Math.ceil(size / (4 * quadsEach * workgroupSize));
 }
 
-const kernels = new WeakMap<MultiTensor, Map<number, Kernel>>();
+const kernels = new WeakMemo<MultiTensor, Kernel>();
 
 /**
  * Runs a multi-tensor kernel over all items in as few dispatches as the adapter's bindings allow.
@@ -63,7 +64,7 @@ export function runMultiTensor(
     for (const { size } of some) ends.push((ends.at(-1) ?? 0) + multiTensorWorkgroups(size));
     const uniforms = some.flatMap(({ size, uniforms }, t) => [ends[t]!, size, ...uniforms]);
     run.dispatch(
-      kernelFor(definition, some.length),
+      kernels.get(definition, `${some.length}`, () => multiTensorKernel(definition, some.length)),
       [...shared.buffers, ...some.flatMap(({ buffers }) => buffers)],
       [first, ...shared.uniforms, ...uniforms],
       linearGrid(ends.at(-1)!),
@@ -74,14 +75,6 @@ export function runMultiTensor(
 
 // Software drivers compile a kernel for seconds, and some run all of its branches: beyond four tensors they gain nothing.
 const mostTensors = { software: 4, hardware: 8 };
-
-function kernelFor(definition: MultiTensor, count: number): Kernel {
-  let known = kernels.get(definition);
-  if (!known) kernels.set(definition, (known = new Map()));
-  let made = known.get(count);
-  if (!made) known.set(count, (made = multiTensorKernel(definition, count)));
-  return made;
-}
 
 // What lies behind a tensor's last element is not its own: it may hold anything.
 const ownElements = `

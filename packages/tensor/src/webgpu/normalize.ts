@@ -1,7 +1,8 @@
 import { bytesPerElement } from '../dtype.ts';
+import { memoize } from '../memo.ts';
 import type { Norm } from '../ops/normalize.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
+import { kernel, linearGrid, type KernelRun } from './kernel.ts';
 import { columnChunk, reduceMiddleAxis } from './reduce.ts';
 import { rowKernels, runRows, type RowBody } from './rows/row-kernel.ts';
 
@@ -64,7 +65,7 @@ const inputGradientKernels = (norm: Norm, hasSum: boolean) =>
   });
 
 // ∂L/∂scale = Σ g x̂ and ∂L/∂shift = Σ g over a chunk of rows, one invocation for each (vector) column.
-const parameterGradientKernel = memoizeKernel((norm: Norm, width: number) => {
+const parameterGradientKernel = memoize((norm: Norm, width: number) => {
   const T = width === 4 ? 'vec4f' : 'f32';
   const shifts = norm === 'layer';
   return kernel({

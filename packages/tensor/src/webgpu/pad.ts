@@ -1,6 +1,7 @@
+import { memoize } from '../memo.ts';
 import { sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type KernelRun, type UniformType } from './kernel.ts';
+import { kernel, linearGrid, type KernelRun, type UniformType } from './kernel.ts';
 
 const workgroupSize = 64;
 
@@ -52,7 +53,7 @@ function mergeAxes(from: Tensor, to: Tensor, before: readonly number[]): PaddedA
 }
 
 // A coordinate left of the input wraps to a huge u32, so that one comparison checks both ends.
-const padKernel = memoizeKernel((rank: number, width: number) => {
+const padKernel = memoize((rank: number, width: number) => {
   const axes = Array.from({ length: rank }, (_, axis) => axis);
   const uniforms: Record<string, UniformType> = { count: 'u32', bits: 'u32' };
   for (const axis of axes) {

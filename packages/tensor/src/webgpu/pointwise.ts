@@ -3,6 +3,7 @@ import { computeType } from '../compute-type.ts';
 import type { DType } from '../dtype.ts';
 import type { Expression } from '../expression/ast.ts';
 import { expressionToWgsl } from '../expression/wgsl.ts';
+import { WeakMemo } from '../memo.ts';
 import type { MapParams } from '../ops/map.ts';
 import type { Tensor } from '../tensor.ts';
 import { kernel, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
@@ -98,15 +99,12 @@ interface KernelPlan {
   readonly compute: DType;
 }
 
-const compiled = new WeakMap<Expression, Map<string, Kernel>>();
+const compiled = new WeakMemo<Expression, Kernel>();
 
 function compile(plan: KernelPlan, expressions: readonly Expression[]): Kernel {
-  const key = JSON.stringify([plan, expressions.slice(1)]);
-  let kernels = compiled.get(expressions[0]!);
-  if (!kernels) compiled.set(expressions[0]!, (kernels = new Map()));
-  let made = kernels.get(key);
-  if (!made) kernels.set(key, (made = pointwiseWgsl(plan, expressions)));
-  return made;
+  const [first, ...rest] = expressions;
+  const key = JSON.stringify([plan, rest]);
+  return compiled.get(first!, key, () => pointwiseWgsl(plan, expressions));
 }
 
 const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;

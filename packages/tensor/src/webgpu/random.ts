@@ -1,7 +1,8 @@
+import { memoize } from '../memo.ts';
 import { distributionsWgsl } from '../random/distributions-wgsl.ts';
 import { philoxWgsl } from '../random/philox.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
+import { kernel, linearGrid, type KernelRun } from './kernel.ts';
 
 const workgroupSize = 64;
 
@@ -29,7 +30,7 @@ const values = {
   normal: 'vec4f(normal_pair_of(r.x, r.y), normal_pair_of(r.z, r.w))',
 };
 
-const fillKernel = memoizeKernel((distribution: 'uniform' | 'normal') =>
+const fillKernel = memoize((distribution: 'uniform' | 'normal') =>
   kernel({
     name: `random-${distribution}`,
     bindings: { state: 'read u32', destination: 'write vec4f' },
@@ -61,7 +62,7 @@ export function sampleRows(
   );
 }
 
-const rowKernel = memoizeKernel((lanes: number) => {
+const rowKernel = memoize((lanes: number) => {
   const combine = `
   bests[l] = best;
   indices[l] = index;

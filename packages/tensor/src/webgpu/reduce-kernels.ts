@@ -1,6 +1,7 @@
 import type { DType } from '../dtype.ts';
+import { memoize } from '../memo.ts';
 import type { Reduction } from '../reduction.ts';
-import { kernel, memoizeKernel, type Kernel } from './kernel.ts';
+import { kernel, type Kernel } from './kernel.ts';
 import {
   combine,
   enableSubgroups,
@@ -65,31 +66,30 @@ export const rowKernel = memoizeByVariant(
 );
 
 /** [outer, length, inner] → [outer, chunks, inner], one invocation for each result. */
-export const columnKernel = memoizeKernel(
-  (reduction: Reduction, dtype: DType, width: number): Kernel => {
-    const T = elementType(dtype, width);
-    const { first, finish } = stepsOf(reduction);
-    const loop = (body: string) =>
-      `for (var r = begin; r < end; r++) { let value = x[start + r * u.columns]; ${body} }`;
-    const sumOfExponentials = `
+export const columnKernel = memoize((reduction: Reduction, dtype: DType, width: number): Kernel => {
+  const T = elementType(dtype, width);
+  const { first, finish } = stepsOf(reduction);
+  const loop = (body: string) =>
+    `for (var r = begin; r < end; r++) { let value = x[start + r * u.columns]; ${body} }`;
+  const sumOfExponentials = `
   let finite = abs(result) <= ${T}(3.4e38);
   let shift = select(${T}(0), result, finite);
   var total = ${T}(0);
   ${loop('total += exp(value - shift);')}
   result = select(result, result + log(total), finite);`;
-    return kernel({
-      name: `reduce-columns-${reduction}`,
-      bindings: { x: `read ${T}`, y: `write ${T}` },
-      uniforms: {
-        count: 'u32',
-        length: 'u32',
-        chunk: 'u32',
-        chunks: 'u32',
-        columns: 'u32',
-        identity: dtype,
-        scale: 'f32',
-      },
-      code: `
+  return kernel({
+    name: `reduce-columns-${reduction}`,
+    bindings: { x: `read ${T}`, y: `write ${T}` },
+    uniforms: {
+      count: 'u32',
+      length: 'u32',
+      chunk: 'u32',
+      chunks: 'u32',
+      columns: 'u32',
+      identity: dtype,
+      scale: 'f32',
+    },
+    code: `
 @compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
   let i = linear_workgroup(w, n) * ${workgroupSize}u + l;
@@ -105,6 +105,5 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
   ${reduction === 'logSumExp' ? sumOfExponentials : ''}
   y[i] = ${finish('result')};
 }`,
-    });
-  },
-);
+  });
+});

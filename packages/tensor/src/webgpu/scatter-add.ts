@@ -1,7 +1,8 @@
 import type { DType } from '../dtype.ts';
 import type { IndexedAxis } from '../indexed-axis.ts';
+import { memoize } from '../memo.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, memoizeKernel, type KernelRun } from './kernel.ts';
+import { kernel, linearGrid, type KernelRun } from './kernel.ts';
 
 const workgroupSize = 64;
 
@@ -69,7 +70,7 @@ const main = `
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
   let e = linear_workgroup(w, n) * ${workgroupSize} + l;`;
 
-const scanKernel = memoizeKernel((width: number, perElement: boolean, dtype: DType) => {
+const scanKernel = memoize((width: number, perElement: boolean, dtype: DType) => {
   const element = elementOf(width, dtype);
   return kernel({
     name: 'scatterAdd-scan',
@@ -113,7 +114,7 @@ const listKernel = kernel({
 }`,
 });
 
-const sumKernel = memoizeKernel((width: number, dtype: DType) => {
+const sumKernel = memoize((width: number, dtype: DType) => {
   const element = elementOf(width, dtype);
   return kernel({
     name: 'scatterAdd-sum',

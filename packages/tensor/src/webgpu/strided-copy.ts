@@ -1,12 +1,6 @@
+import { memoize } from '../memo.ts';
 import { stridedLayout, type StridedCopy, type StridedLayout } from '../strided-copy.ts';
-import {
-  kernel,
-  linearGrid,
-  memoizeKernel,
-  type Kernel,
-  type KernelRun,
-  type UniformType,
-} from './kernel.ts';
+import { kernel, linearGrid, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
 
 const workgroupSize = 64;
 
@@ -56,7 +50,7 @@ function chooseKernel(layout: StridedLayout): { kernel: Kernel; layout: StridedL
 
 const isWhole = (value: number) => value % 4 === 0;
 
-const copyKernel = memoizeKernel((rank: number, variant: 'scalar' | 'vector' | 'reversed') => {
+const copyKernel = memoize((rank: number, variant: 'scalar' | 'vector' | 'reversed') => {
   const order = variant === 'reversed' ? '.wzyx' : '';
   return stridedKernel(
     `stridedCopy-${rank}-${variant}`,
@@ -67,7 +61,7 @@ const copyKernel = memoizeKernel((rank: number, variant: 'scalar' | 'vector' | '
 });
 
 // Source neighbours lie on axis `inner`, destination neighbours on the last: each invocation turns a 4 × 4 block.
-const transposeKernel = memoizeKernel((rank: number, inner: number) => {
+const transposeKernel = memoize((rank: number, inner: number) => {
   const last = rank - 1;
   return stridedKernel(
     `stridedCopy-${rank}-transpose${inner}`,

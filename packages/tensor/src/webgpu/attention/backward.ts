@@ -1,3 +1,4 @@
+import { memoize } from '../../memo.ts';
 import type { AttentionBackwardParams } from '../../ops/attention-backward.ts';
 import type { Tensor } from '../../tensor.ts';
 import { kernel, linearGrid, type KernelRun } from '../kernel.ts';
@@ -18,7 +19,6 @@ import {
   eachRow,
   mainWgsl,
   maskWgsl,
-  memoizeAttention,
   positionBinding,
   rowsPerWorkgroup,
   type AttentionSource,
@@ -58,7 +58,7 @@ export function runAttentionBackward(
   dispatch(keyKernel, [...shared, dK, dV], sizes.keys);
 }
 
-const statisticsKernel = memoizeAttention((source) =>
+const statisticsKernel = memoize((source: AttentionSource) =>
   kernel({
     name: 'attention-statistics',
     bindings: {
@@ -97,7 +97,7 @@ const blockOf = ({ subgroup, workgroupSize, vectors }: AttentionSource): number[
 };
 
 /** dQ_i = Σ_j dS_ij K_j · scale, with dS = P ∘ (dO·Vᵀ − δ). */
-const queryKernel = memoizeAttention((source) => {
+const queryKernel = memoize((source: AttentionSource) => {
   const lanes = source.workgroupSize;
   const rows = { at: 'keys_at', first: 'key', last: 'last - 1' };
   const block = blockOf(source);
@@ -142,7 +142,7 @@ const queryKernel = memoizeAttention((source) => {
 });
 
 /** dV_j = Σ_i P_ij dO_i and dK_j = Σ_i dS_ij Q_i · scale. */
-const keyKernel = memoizeAttention((source) => {
+const keyKernel = memoize((source: AttentionSource) => {
   const lanes = source.workgroupSize;
   const rows = { at: 'queries_at', first: 'query', last: 'u.queries - 1' };
   const start = source.hasPosition ? 'position[0]' : '0u';

@@ -1,3 +1,4 @@
+import { memoize } from '../../memo.ts';
 import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
 import { kernel, linearGrid, type WebGpuKernel } from '../kernel.ts';
@@ -20,8 +21,8 @@ import {
   lowestScore,
   mainWgsl,
   maskWgsl,
-  memoizeAttention,
   rowsPerWorkgroup,
+  type AttentionSource,
 } from './source.ts';
 
 /** Up to so many queries lanes share one, rather than own one each: how many lanes may idle, there and here. */
@@ -52,7 +53,7 @@ export const runManyQueries: WebGpuKernel<AttentionParams> = (run, call) => {
  * Online softmax (Milakov & Gimelshein 2018): a lane walks the keys of its queries in blocks and rescales its sums when
  * the running maximum grows.
  */
-const forwardKernel = memoizeAttention((source) => {
+const forwardKernel = memoize((source: AttentionSource) => {
   const { workgroupSize: lanes, vectors } = source;
   // Few enough loads that software drivers compile the loop quickly.
   const block = Math.max(1, Math.min(4, Math.floor(16 / vectors)));

@@ -2,7 +2,6 @@ import type { Tensor } from '../../tensor.ts';
 import type { AttentionParams } from '../../ops/attention.ts';
 import {
   fixedSubgroupSize,
-  memoizeKernel,
   type Kernel,
   type UniformType,
   type WebGpuCapabilities,
@@ -74,31 +73,6 @@ export function attentionSource(
     subgroup,
     rowsPerLane: two ? 2 : 1,
   };
-}
-
-/** Memoises a kernel factory by all that is baked in. */
-export function memoizeAttention(make: (source: AttentionSource) => Kernel) {
-  const memoized = memoizeKernel(
-    (
-      vectors: number,
-      aligned: boolean,
-      causal: boolean,
-      hasPosition: boolean,
-      workgroupSize: number,
-      subgroup: boolean,
-      rowsPerLane: number,
-    ) => make({ vectors, aligned, causal, hasPosition, workgroupSize, subgroup, rowsPerLane }),
-  );
-  return (source: AttentionSource) =>
-    memoized(
-      source.vectors,
-      source.aligned,
-      source.causal,
-      source.hasPosition,
-      source.workgroupSize,
-      source.subgroup,
-      source.rowsPerLane,
-    );
 }
 
 /** Values of `attentionUniforms` and the number of workgroups, whose lanes own `rows` queries (or keys) of each head. */

@@ -1,4 +1,5 @@
 import type { Expression } from '../../expression/ast.ts';
+import { WeakMemo } from '../../memo.ts';
 import { kernel, type Kernel, type UniformType } from '../kernel.ts';
 import { epilogueKey, epilogueUniforms, epilogueWgsl, type Epilogue } from './epilogue.ts';
 import type { BatchLayout, MatmulProblem } from '../../matmul-problem.ts';
@@ -117,7 +118,7 @@ export function matmulUniforms(
   ];
 }
 
-const made = new WeakMap<Expression, Map<string, Kernel>>();
+const made = new WeakMemo<Expression, Kernel>();
 
 /** Memoises kernels by name, source and epilogue. */
 export function memoizeSource(
@@ -126,10 +127,6 @@ export function memoizeSource(
   make: (source: MatmulSource) => Kernel,
 ): Kernel {
   const { transposeA, transposeB, aligned, alignedA, epilogue } = source;
-  let kernels = made.get(epilogue.expression);
-  if (!kernels) made.set(epilogue.expression, (kernels = new Map()));
   const key = [name, transposeA, transposeB, aligned, alignedA, epilogueKey(epilogue)].join();
-  let found = kernels.get(key);
-  if (!found) kernels.set(key, (found = make(source)));
-  return found;
+  return made.get(epilogue.expression, key, () => make(source));
 }

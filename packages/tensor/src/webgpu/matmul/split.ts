@@ -1,11 +1,12 @@
-import type { Expression } from '../../expression/ast.ts';
-import { kernel, linearGrid, type Kernel, type KernelRun } from '../kernel.ts';
-import type { Tensor } from '../../tensor.ts';
 import type { Storage } from '../../device.ts';
+import type { Expression } from '../../expression/ast.ts';
+import { WeakMemo } from '../../memo.ts';
+import type { Tensor } from '../../tensor.ts';
+import { kernel, linearGrid, type Kernel, type KernelRun } from '../kernel.ts';
 import { epilogueKey, epilogueUniforms, epilogueWgsl, type Epilogue } from './epilogue.ts';
 
 const workgroupSize = 64;
-const kernels = new WeakMap<Expression, Map<string, Kernel>>();
+const kernels = new WeakMemo<Expression, Kernel>();
 
 /** Adds the partial sums of slices of k in their order, so that the result never varies, and finishes them. */
 export function sumSlices(
@@ -18,13 +19,9 @@ export function sumSlices(
   const { rows, n, slices, firstRow } = shape;
   const T = n % 4 === 0 ? 'vec4f' : 'f32';
   const columns = T === 'vec4f' ? n / 4 : n;
-  let known = kernels.get(epilogue.expression);
-  if (!known) kernels.set(epilogue.expression, (known = new Map()));
   const key = T + epilogueKey(epilogue);
-  let found = known.get(key);
-  if (!found) known.set(key, (found = make(epilogue, T)));
   run.dispatch(
-    found,
+    kernels.get(epilogue.expression, key, () => make(epilogue, T)),
     [partial, output, ...epilogue.tensors],
     [rows * columns, columns, slices, firstRow, ...epilogueUniforms(epilogue, T)],
     linearGrid(Math.ceil((rows * columns) / workgroupSize)),

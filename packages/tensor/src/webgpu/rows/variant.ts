@@ -1,5 +1,6 @@
 import type { DType } from '../../dtype.ts';
-import { memoizeKernel, type Kernel } from '../kernel.ts';
+import { memoize } from '../../memo.ts';
+import type { Kernel } from '../kernel.ts';
 
 /** Who reduces a row. */
 export interface RowVariant {
@@ -34,7 +35,7 @@ export const enableSubgroups = ({ subgroup }: RowVariant): string =>
 export function memoizeByVariant<A extends readonly (string | number | boolean)[]>(
   make: (variant: RowVariant, ...args: A) => Kernel,
 ): (variant: RowVariant, ...args: A) => Kernel {
-  const made = memoizeKernel((lanes: number, workgroup: number, subgroup: number, ...args: A) =>
+  const made = memoize((lanes: number, workgroup: number, subgroup: number, ...args: A) =>
     make({ name: '', lanes, workgroup, subgroup }, ...args),
   );
   return ({ lanes, workgroup, subgroup }, ...args) => made(lanes, workgroup, subgroup, ...args);
