@@ -1,14 +1,11 @@
 import { defaultDevice, type Device } from './device.ts';
-import type { Op } from './op.ts';
+import type { Op, TensorCall } from './op.ts';
 import { scope } from './scope.ts';
 import { empty, type Tensor } from './tensor.ts';
 
 /** One executed op, as a tape sees it. */
-export interface Call<P = unknown> {
+export interface Call<P = unknown> extends TensorCall<P> {
   readonly op: Op<P>;
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly Tensor[];
-  readonly params: P;
 }
 
 export interface Recorder {

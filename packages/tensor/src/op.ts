@@ -19,10 +19,14 @@ export interface OpCall<P> {
   readonly params: P;
 }
 
-export interface VjpCall<P> {
+/** A call of an op on tensors. */
+export interface TensorCall<P> extends OpCall<P> {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  readonly params: P;
+}
+
+/** What a vjp knows of the call whose gradients it computes. */
+export interface VjpCall<P> extends TensorCall<P> {
   /** ∂loss/∂output for each output; null where the loss does not depend on it. */
   readonly gradients: readonly (Tensor | null)[];
   /** Which inputs' gradients are wanted; the others may be null. */

@@ -1,4 +1,5 @@
 import type { Storage } from '../device.ts';
+import type { TensorCall } from '../op.ts';
 import { Tensor } from '../tensor.ts';
 import type { ModuleBuilder } from './wasm/index.ts';
 
@@ -34,8 +35,5 @@ export interface CpuKernelRun {
 
 /** Runs an op on the CPU device. */
 export type CpuKernel<P> = {
-  run(
-    run: CpuKernelRun,
-    call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: P },
-  ): void;
+  run(run: CpuKernelRun, call: TensorCall<P>): void;
 }['run'];

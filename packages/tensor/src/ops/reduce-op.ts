@@ -3,7 +3,7 @@ import type { CpuKernelRun } from '../cpu/kernel.ts';
 import { reduceMiddleAxis as reduceMiddleAxisOnCpu } from '../cpu/reduce.ts';
 import type { Storage } from '../device.ts';
 import { bytesPerElement, type DType } from '../dtype.ts';
-import type { Op, Sample, VjpCall } from '../op.ts';
+import type { Op, Sample, TensorCall, VjpCall } from '../op.ts';
 import { identityOf, type Reduction, type ReductionShape } from '../reduction.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
@@ -91,12 +91,6 @@ function axisRuns(shape: Shape, axes: readonly number[]): { length: number; redu
   return runs;
 }
 
-type KernelCall = {
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly Tensor[];
-  readonly params: ReduceParams;
-};
-
 /** Reduces one run of axes after another, innermost first: each is a reduction of the middle of three axes. */
 function reduceKernel<Run extends { temporary(byteLength: number): Storage }>(
   reduction: Reduction,
@@ -109,7 +103,7 @@ function reduceKernel<Run extends { temporary(byteLength: number): Storage }>(
     output: Tensor | Storage,
     count: number,
   ) => void,
-): (run: Run, call: KernelCall) => void {
+): (run: Run, call: TensorCall<ReduceParams>) => void {
   return (run, { inputs: [x], outputs: [y], params }) => {
     const runs = axisRuns(x!.shape, params.axes);
     if (!runs.some(({ reduced }) => reduced)) runs.push({ length: 1, reduced: true });

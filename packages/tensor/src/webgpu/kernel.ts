@@ -1,4 +1,5 @@
 import type { Storage } from '../device.ts';
+import type { TensorCall } from '../op.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Autotuner } from './autotune.ts';
 import type { WebGpuDevice } from './device.ts';
@@ -105,8 +106,5 @@ export interface KernelRun {
 
 // Declared as a method, so that kernels of all parameter types fit one registry.
 export type WebGpuKernel<P> = {
-  run(
-    run: KernelRun,
-    call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: P },
-  ): void;
+  run(run: KernelRun, call: TensorCall<P>): void;
 }['run'];

@@ -4,8 +4,7 @@ import { expressionToWgsl } from '../expression/wgsl.ts';
 import { WeakMemo } from '../memo.ts';
 import type { MapReduceParams, RowReduce } from '../ops/map-reduce.ts';
 import { broadcastShapes, sizeOf } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
-import type { KernelRun, UniformType } from './kernel.ts';
+import type { UniformType, WebGpuKernel } from './kernel.ts';
 import { rowKernels, runRows, type RowBody, type RowKernelFactory } from './rows/row-kernel.ts';
 import { combine } from './rows/variant.ts';
 
@@ -21,14 +20,10 @@ interface Plan {
 }
 
 /** Runs a `mapReduce` as one dispatch over all rows. */
-export function mapReduceKernel(
-  run: KernelRun,
-  {
-    inputs,
-    outputs: [y],
-    params,
-  }: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: MapReduceParams },
-): void {
+export const mapReduceKernel: WebGpuKernel<MapReduceParams> = (
+  run,
+  { inputs, outputs, params },
+) => {
   const shape = broadcastShapes('mapReduce', ...inputs.map((tensor) => tensor.shape));
   const length = shape.at(-1)!;
   // Rows are counted over the outer axes; an input's strides over them are in its own rows.
@@ -55,10 +50,10 @@ export function mapReduceKernel(
       kernelsFor(plan, params.expression),
     ),
     [sizeOf(outer), length],
-    [...inputs, y!],
+    [...inputs, ...outputs],
     [-Infinity, ...nest.lengths, ...strides, ...Object.values(params.numbers)],
   );
-}
+};
 
 const compiled = new WeakMemo<Expression, RowKernelFactory>();
 

@@ -6,18 +6,17 @@ import { expressionToWgsl } from '../expression/wgsl.ts';
 import { WeakMemo } from '../memo.ts';
 import type { MapParams } from '../ops/map.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
+import {
+  kernel,
+  type Kernel,
+  type KernelRun,
+  type UniformType,
+  type WebGpuKernel,
+} from './kernel.ts';
 import { walkGrid, walkSize, walkUniforms, walkWgsl } from './walk.ts';
 
 /** Runs a `map` as one dispatch, or as several where the adapter binds too few buffers. */
-export function pointwiseKernel(
-  run: KernelRun,
-  {
-    inputs,
-    outputs,
-    params,
-  }: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: MapParams },
-): void {
+export const pointwiseKernel: WebGpuKernel<MapParams> = (run, { inputs, outputs, params }) => {
   const room = run.capabilities.limits.maxStorageBuffersPerShaderStage - inputs.length;
   if (room < 1) throw new Error(`map: ${inputs.length} inputs are more than this adapter can bind`);
   const nest = loopNest(
@@ -31,7 +30,7 @@ export function pointwiseKernel(
       expressions: params.expressions.slice(start, start + room),
     });
   }
-}
+};
 
 function dispatch(
   run: KernelRun,

@@ -1,4 +1,5 @@
 import { parse } from '../../expression/parse.ts';
+import type { TensorCall } from '../../op.ts';
 import type { MatmulParams } from '../../ops/matmul.ts';
 import type { Tensor } from '../../tensor.ts';
 import { linearGrid, type KernelRun } from '../kernel.ts';
@@ -11,7 +12,7 @@ import { sumSlices } from './split.ts';
 /** Runs a matmul by the variants that `choose` names. */
 export function runMatmul(
   run: KernelRun,
-  call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: MatmulParams },
+  call: TensorCall<MatmulParams>,
   choose: (problem: MatmulProblem) => MatmulChoice,
 ): void {
   const { inputs, outputs, params } = call;
