@@ -12,14 +12,12 @@ import {
   type AttentionParams,
 } from './attention.ts';
 
-export type AttentionBackwardParams = AttentionParams;
-
 /**
  * Gradients of q, k, v from inputs q, k, v, output, logSums, dOutput, dLogSums and perhaps a position:
  * with probabilities P and δ_i = dO_i · O_i − dLogSum_i, dV = Pᵀ·dO, dS = P ∘ (dO·Vᵀ − δ), dQ = dS·K / √size,
  * dK = dSᵀ·Q / √size (Dao et al. 2022, section 3 and appendix B).
  */
-export const attentionBackwardOp: Op<AttentionBackwardParams> = {
+export const attentionBackwardOp: Op<AttentionParams> = {
   name: 'attentionBackward',
   infer: (inputs) => inputs.slice(0, 3).map(({ shape }) => ({ shape, dtype: 'f32' })),
   reference: backwardReference,
@@ -42,12 +40,10 @@ export const attentionBackwardOp: Op<AttentionBackwardParams> = {
 };
 
 function backwardReference(inputs: readonly NdArray[], params: AttentionParams): NdArray[] {
-  const [q, k, v, , , dOutput, dLogSums, ...position] = inputs as NdArray[] & { length: 7 };
+  const [q, k, v, , , dOutput, dLogSums, ...position] = inputs;
   const operands = [q!, k!, v!, ...position];
   const gradients = [q!, k!, v!].map(({ shape }) => ndarrayOf(shape, () => 0));
-  const [dQ, dK, dV] = gradients.map(({ data }) => data) as [
-    ...[Float64Array, Float64Array, Float64Array],
-  ];
+  const [dQ, dK, dV] = gradients.map(({ data }) => data);
   const [batch, queries, width] = q!.shape as [number, number, number];
   const keys = k!.shape[1]!;
   const size = width / params.heads;
@@ -70,9 +66,9 @@ function backwardReference(inputs: readonly NdArray[], params: AttentionParams):
         p.forEach((pj, j) => {
           const dS = (pj * (dP[j]! - mean + dLogSum)) / Math.sqrt(size);
           for (const c of columns) {
-            dV[keyRow(j) + c]! += pj * dOutput!.data[row + c]!;
-            dQ[row + c]! += dS * k!.data[keyRow(j) + c]!;
-            dK[keyRow(j) + c]! += dS * q!.data[row + c]!;
+            dV![keyRow(j) + c]! += pj * dOutput!.data[row + c]!;
+            dQ![row + c]! += dS * k!.data[keyRow(j) + c]!;
+            dK![keyRow(j) + c]! += dS * q!.data[row + c]!;
           }
         });
       }
@@ -86,7 +82,7 @@ export function attentionBackward(
   { q, k, v, position }: { q: Tensor; k: Tensor; v: Tensor; position?: Tensor },
   { output, logSums }: { output: Tensor; logSums: Tensor },
   { dOutput, dLogSums }: { dOutput: Tensor; dLogSums: Tensor },
-  params: AttentionBackwardParams,
+  params: AttentionParams,
 ): Tensor[] {
   const inputs = [q, k, v, output, logSums, dOutput, dLogSums, ...(position ? [position] : [])];
   return apply(attentionBackwardOp, inputs, params);

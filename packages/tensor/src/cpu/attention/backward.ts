@@ -1,5 +1,5 @@
 import { roundUp } from '../../round-up.ts';
-import type { AttentionBackwardParams } from '../../ops/attention-backward.ts';
+import type { AttentionParams } from '../../ops/attention.ts';
 import type { Storage } from '../../device.ts';
 import { bytesPerElement } from '../../dtype.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -31,7 +31,7 @@ import {
 const maxBlockRows = 64;
 
 /** Gradients of q, k and v. Where queries are split, each split's part of dK and dV is summed afterwards. */
-export const runAttentionBackward: CpuKernel<AttentionBackwardParams> = (run, call) => {
+export const runAttentionBackward: CpuKernel<AttentionParams> = (run, call) => {
   const [q, k, v, output, logSums, dOutput, dLogSums, position] = call.inputs as [
     ...[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor?],
   ];

@@ -1,7 +1,7 @@
 import { memoize } from '../../memo.ts';
-import type { AttentionBackwardParams } from '../../ops/attention-backward.ts';
+import type { AttentionParams } from '../../ops/attention.ts';
 import type { Tensor } from '../../tensor.ts';
-import { kernel, linearGrid, type KernelRun } from '../kernel.ts';
+import { kernel, linearGrid, type KernelRun, type WebGpuKernel } from '../kernel.ts';
 import {
   eachVector,
   enableSubgroups,
@@ -28,10 +28,7 @@ import {
  * The backward pass in three dispatches that recompute probabilities P = exp(S − log Σ):
  * δ_i = dO_i · O_i − dLogSum_i, then dQ with a lane for a query or two, then dK and dV with a lane for a key or two.
  */
-export function runAttentionBackward(
-  run: KernelRun,
-  call: { inputs: readonly Tensor[]; outputs: readonly Tensor[]; params: AttentionBackwardParams },
-): void {
+export const runAttentionBackward: WebGpuKernel<AttentionParams> = (run, call) => {
   const [q, k, v, output, logSums, dOutput, dLogSums, ...position] = call.inputs as [
     ...[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
     ...Tensor[],
@@ -56,7 +53,7 @@ export function runAttentionBackward(
   });
   dispatch(queryKernel, [...shared, dQ], sizes.queries);
   dispatch(keyKernel, [...shared, dK, dV], sizes.keys);
-}
+};
 
 const statisticsKernel = memoize((source: AttentionSource) =>
   kernel({
