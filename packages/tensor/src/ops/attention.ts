@@ -1,6 +1,7 @@
 import { apply } from '../apply.ts';
 import { runAttention as runOnCpu } from '../cpu/attention/forward.ts';
 import type { Op, Sample, TensorSpec } from '../op.ts';
+import { referenceLogSumExp } from '../reference-rows.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { formatShape, sameShape, ShapeError, sizeOf } from '../shape.ts';
@@ -44,7 +45,7 @@ export const attentionOp: Op<AttentionParams> = {
   sample: sampleAttention,
 };
 
-export function inferAttention(
+function inferAttention(
   inputs: readonly TensorSpec[],
   { heads, causal }: AttentionParams,
 ): TensorSpec[] {
@@ -85,7 +86,7 @@ export function productFlops([q, k]: readonly TensorSpec[], triangular: boolean)
 }
 
 /** The keys that query i attends, from 0: their number. */
-export function visibleKeys(inputs: readonly NdArray[], causal: boolean, i: number): number {
+function visibleKeys(inputs: readonly NdArray[], causal: boolean, i: number): number {
   const keys = inputs[1]!.shape[1]!;
   return causal ? Math.min(keys, (inputs[3]?.data[0] ?? 0) + i + 1) : keys;
 }
@@ -95,11 +96,11 @@ export function scoresOf(
   inputs: readonly NdArray[],
   { heads, causal }: AttentionParams,
   [b, h, i]: readonly [number, number, number],
-): number[] {
+): Float64Array {
   const [q, k] = inputs as [NdArray, NdArray];
   const [, queries, width] = q.shape as [number, number, number];
   const [size, keys] = [width / heads, k.shape[1]!];
-  return Array.from({ length: visibleKeys(inputs, causal, i) }, (_, j) => {
+  return Float64Array.from({ length: visibleKeys(inputs, causal, i) }, (_, j) => {
     let score = 0;
     for (let c = h * size; c < (h + 1) * size; c++) {
       score += q.data[(b * queries + i) * width + c]! * k.data[(b * keys + j) * width + c]!;
@@ -120,8 +121,7 @@ export function attentionReference(inputs: readonly NdArray[], params: Attention
     for (let h = 0; h < params.heads; h++) {
       for (let i = 0; i < queries; i++) {
         const scores = scoresOf(inputs, params, [b, h, i]);
-        const top = Math.max(...scores);
-        const logSum = top + Math.log(scores.reduce((sum, s) => sum + Math.exp(s - top), 0));
+        const logSum = referenceLogSumExp(scores);
         logSums.data[(b * params.heads + h) * queries + i] = logSum;
         scores.forEach((score, j) => {
           const p = Math.exp(score - logSum);

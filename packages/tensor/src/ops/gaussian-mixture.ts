@@ -4,6 +4,7 @@ import {
   gaussianMixtureKernel as cpuForward,
 } from '../cpu/gaussian-mixture.ts';
 import type { Op } from '../op.ts';
+import { referenceLogSumExp } from '../reference-rows.ts';
 import { ndarray } from '../reference.ts';
 import { sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -46,8 +47,7 @@ export const gaussianMixtureOp: Op<MixtureParams> = {
         return sum;
       });
       component.push(...joint);
-      const largest = Math.max(...joint);
-      logProb.push(largest + Math.log(joint.reduce((sum, x) => sum + Math.exp(x - largest), 0)));
+      logProb.push(referenceLogSumExp(Float64Array.from(joint)));
     }
     return [
       ndarray([groups, values], logProb),
