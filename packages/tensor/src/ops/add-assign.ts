@@ -4,16 +4,16 @@ import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid } from '../webgpu/kernel.ts';
+import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
 
 const addAssignKernel = kernel({
   name: 'add-assign',
   bindings: { sums: 'write f32', value: 'read f32' },
   uniforms: { count: 'u32' },
   code: `
-@compute @workgroup_size(64)
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let i = linear_workgroup(w, n) * 64 + l;
+  let i = linear_workgroup(w, n) * ${workgroupSize} + l;
   if (i < u.count) { sums[i] += value[i]; }
 }`,
 });
@@ -43,7 +43,7 @@ export const addAssignOp: Op<undefined> = {
     cpu: cpuKernel,
     webgpu(run, { inputs }) {
       const count = inputs[0]!.size;
-      run.dispatch(addAssignKernel, [...inputs], [count], linearGrid(Math.ceil(count / 64)));
+      run.dispatch(addAssignKernel, [...inputs], [count], invocationGrid(count));
     },
   },
   sample(random) {

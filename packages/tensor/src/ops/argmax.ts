@@ -7,7 +7,7 @@ import { ndarray, ndarrayOf, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { formatShape, normalizeAxis, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid } from '../webgpu/kernel.ts';
+import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
 import { prefersRows, wholeRows } from '../webgpu/rows/select.ts';
 import { runRowWork } from '../webgpu/rows/tune.ts';
 import {
@@ -67,7 +67,7 @@ export const argmaxOp: Op<ArgmaxParams> = {
           uniforms: [count, length],
         });
       } else {
-        const grid = linearGrid(Math.ceil(count / 64));
+        const grid = invocationGrid(count);
         run.dispatch(columnKernel(x!.dtype), [x!, y!], [count, length, inner], grid);
       }
     },
@@ -144,9 +144,9 @@ const columnKernel = memoize((dtype: DType) =>
     bindings: { x: `read ${word(dtype)}`, y: 'write i32' },
     uniforms: { count: 'u32', length: 'u32', inner: 'u32' },
     code: `${elementKey(dtype)}
-@compute @workgroup_size(64)
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let i = linear_workgroup(w, n) * 64u + l;
+  let i = linear_workgroup(w, n) * ${workgroupSize}u + l;
   if (i >= u.count) { return; }
   let start = (i / u.inner) * u.length * u.inner + i % u.inner;
   var most = key(x[start]);

@@ -4,7 +4,7 @@ import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid } from '../webgpu/kernel.ts';
+import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
 
 // Words, so that any dtype and any NaN is copied bit by bit.
 const assignKernel = kernel({
@@ -12,9 +12,9 @@ const assignKernel = kernel({
   bindings: { copy: 'write u32', source: 'read u32' },
   uniforms: { count: 'u32' },
   code: `
-@compute @workgroup_size(64)
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let i = linear_workgroup(w, n) * 64 + l;
+  let i = linear_workgroup(w, n) * ${workgroupSize} + l;
   if (i < u.count) { copy[i] = source[i]; }
 }`,
 });
@@ -37,7 +37,7 @@ export const assignOp: Op<undefined> = {
     cpu: cpuKernel,
     webgpu(run, { inputs }) {
       const count = inputs[0]!.size;
-      run.dispatch(assignKernel, [...inputs], [count], linearGrid(Math.ceil(count / 64)));
+      run.dispatch(assignKernel, [...inputs], [count], invocationGrid(count));
     },
   },
   sample(random) {

@@ -3,9 +3,7 @@ import { cacheWriteKernel as cpuKernel } from '../cpu/cache-write.ts';
 import type { Op } from '../op.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid } from '../webgpu/kernel.ts';
-
-const workgroupSize = 64;
+import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
 
 const copyRows = kernel({
   name: 'cache-write',
@@ -71,7 +69,7 @@ export const cacheWriteOp: Op<Record<string, never>> = {
         copyRows,
         [rows, position, cache],
         [rows.size, rows.shape[1]! * width, length * width, width],
-        linearGrid(Math.ceil(rows.size / workgroupSize)),
+        invocationGrid(rows.size),
       );
     },
   },

@@ -7,9 +7,7 @@ import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { checkShape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid } from '../webgpu/kernel.ts';
-
-const workgroupSize = 64;
+import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
 
 /** 0, 1, …, length − 1. */
 export const iotaOp: Op<{ length: number; dtype: DType }> = {
@@ -23,7 +21,7 @@ export const iotaOp: Op<{ length: number; dtype: DType }> = {
     cpu: (run, { outputs: [y], params: { dtype } }) => writeIota(run, y!, dtype),
     webgpu(run, { outputs: [y], params: { length, dtype } }) {
       const count = Math.ceil(length / 4);
-      const groups = linearGrid(Math.ceil(count / workgroupSize));
+      const groups = invocationGrid(count);
       run.dispatch(iotaKernel(dtype), [y!], [count], groups);
     },
   },

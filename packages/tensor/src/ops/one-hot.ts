@@ -4,9 +4,7 @@ import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { checkShape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid } from '../webgpu/kernel.ts';
-
-const workgroupSize = 64;
+import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
 
 /** 1 where the new last axis equals the index, 0 elsewhere. */
 export const oneHotOp: Op<{ depth: number }> = {
@@ -27,7 +25,7 @@ export const oneHotOp: Op<{ depth: number }> = {
     cpu: (run, { inputs: [indices], outputs: [y], params: { depth } }) =>
       writeOneHot(run, indices!, y!, depth),
     webgpu(run, { inputs: [indices], outputs: [y], params: { depth } }) {
-      const groups = linearGrid(Math.ceil(y!.size / workgroupSize));
+      const groups = invocationGrid(y!.size);
       run.dispatch(oneHotKernel, [indices!, y!], [y!.size, depth], groups);
     },
   },

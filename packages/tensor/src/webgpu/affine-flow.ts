@@ -1,5 +1,5 @@
 import { memoize } from '../memo.ts';
-import { kernel, linearGrid, type WebGpuKernel } from './kernel.ts';
+import { invocationGrid, kernel, workgroupSize, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
 import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
@@ -65,9 +65,9 @@ const backwardKernel = memoize((width: number) =>
     },
     uniforms: { count: 'u32', tokens: 'u32', width: 'u32' },
     code: `${vectorType(width)}
-@compute @workgroup_size(64)
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let i = linear_workgroup(w, n) * 64u + l;
+  let i = linear_workgroup(w, n) * ${workgroupSize}u + l;
   if (i >= u.count) { return; }
   let row = i / u.width;
   let j = i % u.width;
@@ -93,6 +93,6 @@ export const affineFlowBackwardKernel: WebGpuKernel<object> = (run, { inputs, ou
     backwardKernel(width),
     [...inputs, ...outputs],
     [count, tokens, channels / width],
-    linearGrid(Math.ceil(count / 64)),
+    invocationGrid(count),
   );
 };

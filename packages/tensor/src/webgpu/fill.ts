@@ -1,12 +1,10 @@
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, type KernelRun } from './kernel.ts';
-
-const workgroupSize = 64;
+import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
 
 /** Writes the same 32 bits into every element. */
 export function fillBits(run: KernelRun, to: Tensor, bits: number): void {
   const count = Math.ceil(to.size / 4);
-  run.dispatch(fillKernel, [to], [count, bits], linearGrid(Math.ceil(count / workgroupSize)));
+  run.dispatch(fillKernel, [to], [count, bits], invocationGrid(count));
 }
 
 const fillKernel = kernel({

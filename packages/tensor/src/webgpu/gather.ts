@@ -1,9 +1,7 @@
 import type { IndexedAxis } from '../indexed-axis.ts';
 import { memoize } from '../memo.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, type KernelRun } from './kernel.ts';
-
-const workgroupSize = 64;
+import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
 
 /** result[o, j, i] = source[o, index, i], or `missing` bits where the index is outside of the axis. */
 export function gatherBits(
@@ -19,7 +17,7 @@ export function gatherBits(
     gatherKernel(width, axis.perElement),
     [tensors.source, tensors.indices, tensors.result],
     [total, axis.length, inner, axis.count, missing],
-    linearGrid(Math.ceil(total / workgroupSize)),
+    invocationGrid(total),
   );
 }
 

@@ -2,7 +2,6 @@ import { memoize } from '../memo.ts';
 import type { MixtureParams } from '../ops/mixture-head.ts';
 import {
   element,
-  grid,
   headIndex,
   headUniforms,
   inverseStd,
@@ -11,7 +10,7 @@ import {
   sizesOf,
   tiled,
 } from './gaussian-mixture-layout.ts';
-import { kernel, type WebGpuKernel } from './kernel.ts';
+import { invocationGrid, kernel, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
 import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
@@ -142,7 +141,7 @@ export const gaussianMixtureBackwardKernel: WebGpuKernel<MixtureParams> = (
     headGradientKernel(width),
     [z!, head!, weights!, dhead!, precisions, sums],
     [perChannel, values, ...uniforms],
-    grid(perChannel),
+    invocationGrid(perChannel),
   );
   runRowWork(run, {
     ...{ table: shortRows, rows: groups, length: components, kernel: logitGradientKernel },
@@ -156,6 +155,6 @@ export const gaussianMixtureBackwardKernel: WebGpuKernel<MixtureParams> = (
     valueGradientKernel(width, tile),
     [z!, head!, precisions, weights!, dz!],
     [count, values, tiles, ...uniforms],
-    grid(count),
+    invocationGrid(count),
   );
 };

@@ -1,5 +1,5 @@
 import type { MixtureParams } from '../ops/mixture-head.ts';
-import { linearGrid } from './kernel.ts';
+import { workgroupSize } from './kernel.ts';
 
 // Sizes: G groups of n values, K components, d channels. A group's head is K logits, K × d means, K × d raw
 // scales; the vec4 variants need K and d divisible by 4. Values of one group go four to an invocation (`tile`),
@@ -7,9 +7,9 @@ import { linearGrid } from './kernel.ts';
 
 /** The main function of a linear grid; `body` is what invocation `id` of `u.count` does. */
 export const mainFunction = (body: string) => `
-@compute @workgroup_size(64)
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let id = linear_workgroup(w, n) * 64u + l;
+  let id = linear_workgroup(w, n) * ${workgroupSize}u + l;
   if (id >= u.count) { return; }
   ${body}
 }`;
@@ -61,5 +61,3 @@ export function sizesOf(
   const uniforms = [components, channels / width, logitScale, scale];
   return { groups, values, components, channels, width, uniforms };
 }
-
-export const grid = (count: number) => linearGrid(Math.ceil(count / 64));

@@ -2,7 +2,6 @@ import { memoize } from '../memo.ts';
 import type { MixtureParams } from '../ops/mixture-head.ts';
 import {
   element,
-  grid,
   headIndex,
   headUniforms,
   inverseStd,
@@ -11,7 +10,7 @@ import {
   sizesOf,
   tiled,
 } from './gaussian-mixture-layout.ts';
-import { kernel, type WebGpuKernel } from './kernel.ts';
+import { invocationGrid, kernel, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
 import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
@@ -170,19 +169,19 @@ export const gaussianMixtureKernel: WebGpuKernel<MixtureParams> = (
   const perHead = groups * components;
   if (values === 1) {
     const buffers = [z!, head!, head!, component!];
-    run.dispatch(singleKernel(width), buffers, [perHead, ...uniforms], grid(perHead));
+    run.dispatch(singleKernel(width), buffers, [perHead, ...uniforms], invocationGrid(perHead));
   } else {
     const inverses = run.temporary(perHead * channels * 4);
     const offsets = run.temporary(perHead * 4);
     const prepared = [head!, head!, inverses, offsets];
-    run.dispatch(prepareKernel(width), prepared, [perHead, ...uniforms], grid(perHead));
+    run.dispatch(prepareKernel(width), prepared, [perHead, ...uniforms], invocationGrid(perHead));
     const tiles = Math.ceil(values / sharedTile);
     const count = perHead * tiles;
     run.dispatch(
       sharedKernel(width),
       [z!, head!, inverses, offsets, component!],
       [count, values, tiles, ...uniforms],
-      grid(count),
+      invocationGrid(count),
     );
   }
   const rows = groups * values;

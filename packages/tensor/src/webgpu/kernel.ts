@@ -21,7 +21,7 @@ export interface Kernel {
 
 /**
  * Makes a kernel from a body that defines `fn main`. The body sees each binding by its name, the uniforms
- * as `u.name`, and `linear_index(workgroup, workgroups, local)` over a `linearGrid`.
+ * as `u.name`, and `linear_workgroup(workgroup, workgroups)`, the number of its workgroup in a `linearGrid`.
  * Make a kernel once (a module constant, or memoised by what is baked in): pipelines are cached by this object.
  */
 export function kernel(options: {
@@ -59,6 +59,14 @@ fn linear_workgroup(workgroup: vec3u, workgroups: vec3u) -> u32 {
 export function linearGrid(count: number): [number, number, number] {
   const x = Math.min(count, 65535);
   return [x, Math.ceil(count / Math.max(x, 1)), 1];
+}
+
+/** Invocations of a workgroup, in kernels that give each invocation a result of its own. */
+export const workgroupSize = 64;
+
+/** The grid of such a kernel. */
+export function invocationGrid(count: number): [number, number, number] {
+  return linearGrid(Math.ceil(count / workgroupSize));
 }
 
 /** What the adapter can do, for choosing variants. */

@@ -2,7 +2,7 @@ import { bytesPerElement } from '../dtype.ts';
 import { memoize } from '../memo.ts';
 import type { Norm } from '../ops/normalize.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, type KernelRun } from './kernel.ts';
+import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
 import { columnChunk, reduceMiddleAxis } from './reduce.ts';
 import { rowKernels, runRows, type RowBody } from './rows/row-kernel.ts';
 
@@ -79,9 +79,9 @@ const parameterGradientKernel = memoize((norm: Norm, width: number) => {
     },
     uniforms: { count: 'u32', rows: 'u32', chunk: 'u32', columns: 'u32' },
     code: `
-@compute @workgroup_size(64)
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let i = linear_workgroup(w, n) * 64u + l;
+  let i = linear_workgroup(w, n) * ${workgroupSize}u + l;
   if (i >= u.count) { return; }
   let column = i % u.columns;
   let begin = (i / u.columns) * u.chunk;
@@ -154,7 +154,7 @@ export function normalizeRowsGradient(
     parameterGradientKernel(norm, width),
     [x, g, moments, ...sums],
     [count, rows, chunk, length / width],
-    linearGrid(Math.ceil(count / 64)),
+    invocationGrid(count),
   );
   if (chunks === 1) return;
   const partial = { outer: 1, length: chunks, inner: length };

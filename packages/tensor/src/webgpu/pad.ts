@@ -1,9 +1,13 @@
 import { memoize } from '../memo.ts';
 import { sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, type KernelRun, type UniformType } from './kernel.ts';
-
-const workgroupSize = 64;
+import {
+  invocationGrid,
+  kernel,
+  workgroupSize,
+  type KernelRun,
+  type UniformType,
+} from './kernel.ts';
 
 interface PaddedAxis {
   readonly inner: number;
@@ -29,7 +33,7 @@ export function padBits(
     padKernel(scaled.length, width),
     [from, to],
     [count, bits, ...scaled.flatMap(({ inner, before, outer }) => [inner, before, outer])],
-    linearGrid(Math.ceil(count / workgroupSize)),
+    invocationGrid(count),
   );
 }
 

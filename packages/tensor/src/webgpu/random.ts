@@ -2,9 +2,7 @@ import { memoize } from '../memo.ts';
 import { distributionsWgsl } from '../random/distributions-wgsl.ts';
 import { philoxWgsl } from '../random/philox.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, type KernelRun } from './kernel.ts';
-
-const workgroupSize = 64;
+import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
 
 // State is key0, key1, step low, step high.
 const streamWgsl = `${philoxWgsl}${distributionsWgsl}
@@ -21,7 +19,7 @@ export function fillRandom(
   { call, offset, scale }: { call: number; offset: number; scale: number },
 ): void {
   const count = Math.ceil(to.size / 4);
-  const groups = linearGrid(Math.ceil(count / workgroupSize));
+  const groups = invocationGrid(count);
   run.dispatch(fillKernel(distribution), [state, to], [count, call, offset, scale], groups);
 }
 
@@ -58,7 +56,7 @@ export function sampleRows(
     rowKernel(lanes),
     [state, logits, to],
     [to.size, classes, call],
-    linearGrid(Math.ceil((to.size * lanes) / workgroupSize)),
+    invocationGrid(to.size * lanes),
   );
 }
 

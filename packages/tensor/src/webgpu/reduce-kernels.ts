@@ -1,7 +1,7 @@
 import type { DType } from '../dtype.ts';
 import { memoize } from '../memo.ts';
 import type { Reduction } from '../reduction.ts';
-import { kernel, type Kernel } from './kernel.ts';
+import { kernel, workgroupSize, type Kernel } from './kernel.ts';
 import {
   combine,
   enableSubgroups,
@@ -12,7 +12,6 @@ import {
   type RowReduction,
 } from './rows/variant.ts';
 
-export const workgroupSize = 64;
 const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
 const elementType = (dtype: DType, width: number) => (width === 4 ? vec4Of[dtype] : dtype);
 

@@ -3,8 +3,8 @@ import type { Storage } from '../device.ts';
 import { bytesPerElement, type DType } from '../dtype.ts';
 import { identityOf, type Reduction, type ReductionShape } from '../reduction.ts';
 import type { Tensor } from '../tensor.ts';
-import { linearGrid, type KernelRun } from './kernel.ts';
-import { columnKernel, rowKernel, workgroupSize } from './reduce-kernels.ts';
+import { invocationGrid, type KernelRun } from './kernel.ts';
+import { columnKernel, rowKernel } from './reduce-kernels.ts';
 import { prefersRows, wholeRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
 
@@ -90,6 +90,6 @@ const reduceColumns: Pass = (run, kind, dtype, shape, chunk, chunks, x, y, scale
   const count = outer * chunks * columns;
   const made = columnKernel(kind, dtype, width);
   const sizes = [count, length, chunk, chunks, columns];
-  const grid = linearGrid(Math.ceil(count / workgroupSize));
+  const grid = invocationGrid(count);
   run.dispatch(made, [x, y], [...sizes, identityOf(kind, dtype), scale], grid);
 };

@@ -1,5 +1,5 @@
 import type { MixtureParams } from '../ops/mixture-head.ts';
-import { kernel, linearGrid, type WebGpuKernel } from './kernel.ts';
+import { invocationGrid, kernel, workgroupSize, type WebGpuKernel } from './kernel.ts';
 
 // One invocation a value: it finds its component, then walks the channels.
 const sampleKernel = kernel({
@@ -41,9 +41,9 @@ fn pick(logits: u32, uniform_value: f32) -> u32 {
   return picked;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
-  let row = linear_workgroup(w, n) * 64u + l;
+  let row = linear_workgroup(w, n) * ${workgroupSize}u + l;
   if (row >= u.count) { return; }
   let logits = row / u.values * u.components * (1u + 2u * u.channels);
   let means = logits + u.components + pick(logits, uniforms[row]) * u.channels;
@@ -65,6 +65,6 @@ export const sampleGaussianMixtureKernel: WebGpuKernel<MixtureParams> = (
     sampleKernel,
     [...inputs, ...outputs],
     [count, values, components, channels, logitScale, scale],
-    linearGrid(Math.ceil(count / 64)),
+    invocationGrid(count),
   );
 };

@@ -2,9 +2,7 @@ import type { DType } from '../dtype.ts';
 import type { IndexedAxis } from '../indexed-axis.ts';
 import { memoize } from '../memo.ts';
 import type { Tensor } from '../tensor.ts';
-import { kernel, linearGrid, type KernelRun } from './kernel.ts';
-
-const workgroupSize = 64;
+import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
 
 interface ScatterTensors {
   readonly values: Tensor;
@@ -37,7 +35,7 @@ function sumByScan(
     scanKernel(width, axis.perElement, tensors.values.dtype),
     [tensors.values, tensors.indices, tensors.result],
     [total, axis.length, inner, axis.count],
-    linearGrid(Math.ceil(total / workgroupSize)),
+    invocationGrid(total),
   );
 }
 
@@ -51,13 +49,13 @@ function sumLists(run: KernelRun, axis: IndexedAxis, tensors: ScatterTensors, wi
     listKernel,
     [tensors.indices, ranges, order],
     [axis.length, axis.count],
-    linearGrid(Math.ceil(axis.length / workgroupSize)),
+    invocationGrid(axis.length),
   );
   run.dispatch(
     sumKernel(width, tensors.values.dtype),
     [tensors.values, ranges, order, tensors.result],
     [total, axis.length, inner, axis.count],
-    linearGrid(Math.ceil(total / workgroupSize)),
+    invocationGrid(total),
   );
 }
 

@@ -1,8 +1,13 @@
 import { memoize } from '../memo.ts';
 import { stridedLayout, type StridedCopy, type StridedLayout } from '../strided-copy.ts';
-import { kernel, linearGrid, type Kernel, type KernelRun, type UniformType } from './kernel.ts';
-
-const workgroupSize = 64;
+import {
+  invocationGrid,
+  kernel,
+  workgroupSize,
+  type Kernel,
+  type KernelRun,
+  type UniformType,
+} from './kernel.ts';
 
 /** Moves elements of any dtype, as bits, between two strided layouts in one dispatch. */
 export function stridedCopy(run: KernelRun, copy: StridedCopy): void {
@@ -14,7 +19,7 @@ export function stridedCopy(run: KernelRun, copy: StridedCopy): void {
     chosen,
     [copy.from, copy.to],
     [count, fromOffset, toOffset, ...lengths.slice(1), ...fromStrides, ...toStrides],
-    linearGrid(Math.ceil(count / workgroupSize)),
+    invocationGrid(count),
   );
 }
 

@@ -2,10 +2,9 @@ import type { Storage } from '../../device.ts';
 import type { Expression } from '../../expression/ast.ts';
 import { WeakMemo } from '../../memo.ts';
 import type { Tensor } from '../../tensor.ts';
-import { kernel, linearGrid, type Kernel, type KernelRun } from '../kernel.ts';
+import { invocationGrid, kernel, workgroupSize, type Kernel, type KernelRun } from '../kernel.ts';
 import { epilogueKey, epilogueUniforms, epilogueWgsl, type Epilogue } from './epilogue.ts';
 
-const workgroupSize = 64;
 const kernels = new WeakMemo<Expression, Kernel>();
 
 /** Adds the partial sums of slices of k in their order, so that the result never varies, and finishes them. */
@@ -24,7 +23,7 @@ export function sumSlices(
     kernels.get(epilogue.expression, key, () => make(epilogue, T)),
     [partial, output, ...epilogue.tensors],
     [rows * columns, columns, slices, firstRow, ...epilogueUniforms(epilogue, T)],
-    linearGrid(Math.ceil((rows * columns) / workgroupSize)),
+    invocationGrid(rows * columns),
   );
 }
 
