@@ -8,6 +8,7 @@ import { ndarrayOf } from '../reference.ts';
 import { checkShape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
+import { elementType } from '../webgpu/wgsl.ts';
 
 /** 0, 1, …, length − 1. */
 export const iotaOp: Op<{ length: number; dtype: DType }> = {
@@ -31,18 +32,16 @@ export const iotaOp: Op<{ length: number; dtype: DType }> = {
   },
 };
 
-const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
-
 const iotaKernel = memoize((dtype: DType) =>
   kernel({
     name: 'iota',
-    bindings: { destination: `write ${vec4Of[dtype]}` },
+    bindings: { destination: `write ${elementType(dtype, 4)}` },
     uniforms: { count: 'u32' },
     code: `
 @compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
   let i = linear_workgroup(w, n) * ${workgroupSize} + l;
-  if (i < u.count) { destination[i] = ${vec4Of[dtype]}(4 * i + vec4u(0, 1, 2, 3)); }
+  if (i < u.count) { destination[i] = ${elementType(dtype, 4)}(4 * i + vec4u(0, 1, 2, 3)); }
 }`,
   }),
 );

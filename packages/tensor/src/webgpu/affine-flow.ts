@@ -2,22 +2,21 @@ import { memoize } from '../memo.ts';
 import { invocationGrid, kernel, workgroupSize, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
-import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
-
-const element = (width: number) => (width === 4 ? 'vec4f' : 'f32');
+import { memoizeByVariant, rowFunctions, rowMain } from './rows/variant.ts';
+import { declareFloatType, floatType } from './wgsl.ts';
 
 // One row a token; its lanes walk the channels, and their log-scales add up to the row's log-det.
 const forwardKernel = memoizeByVariant((variant, width: number) =>
   kernel({
     name: 'affineFlow',
     bindings: {
-      x: `read ${element(width)}`,
-      params: `read ${element(width)}`,
-      z: `write ${element(width)}`,
+      x: `read ${floatType(width)}`,
+      params: `read ${floatType(width)}`,
+      z: `write ${floatType(width)}`,
       log_det: 'write f32',
     },
     uniforms: { rows: 'u32', tokens: 'u32', width: 'u32' },
-    code: `${vectorType(width)}
+    code: `${declareFloatType(width)}
 ${rowFunctions(variant, ['sum'])}${rowMain(
       variant,
       `  var sum = 0.0;
@@ -56,15 +55,15 @@ const backwardKernel = memoize((width: number) =>
   kernel({
     name: 'affineFlowBackward',
     bindings: {
-      params: `read ${element(width)}`,
-      z: `read ${element(width)}`,
-      dz: `read ${element(width)}`,
+      params: `read ${floatType(width)}`,
+      z: `read ${floatType(width)}`,
+      dz: `read ${floatType(width)}`,
       dlog_det: 'read f32',
-      dx: `write ${element(width)}`,
-      dparams: `write ${element(width)}`,
+      dx: `write ${floatType(width)}`,
+      dparams: `write ${floatType(width)}`,
     },
     uniforms: { count: 'u32', tokens: 'u32', width: 'u32' },
-    code: `${vectorType(width)}
+    code: `${declareFloatType(width)}
 @compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
   let i = linear_workgroup(w, n) * ${workgroupSize}u + l;

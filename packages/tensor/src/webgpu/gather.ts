@@ -2,6 +2,7 @@ import type { IndexedAxis } from '../indexed-axis.ts';
 import { memoize } from '../memo.ts';
 import type { Tensor } from '../tensor.ts';
 import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
+import { elementType } from './wgsl.ts';
 
 /** result[o, j, i] = source[o, index, i], or `missing` bits where the index is outside of the axis. */
 export function gatherBits(
@@ -23,7 +24,7 @@ export function gatherBits(
 
 // A negative index wraps to a huge u32, so that one comparison checks both ends.
 const gatherKernel = memoize((width: number, perElement: boolean) => {
-  const element = width === 4 ? 'vec4u' : 'u32';
+  const element = elementType('u32', width);
   return kernel({
     name: 'gather',
     bindings: { source: `read ${element}`, indices: 'read i32', result: `write ${element}` },

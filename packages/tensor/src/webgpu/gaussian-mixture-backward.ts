@@ -1,7 +1,6 @@
 import { memoize } from '../memo.ts';
 import type { MixtureParams } from '../ops/mixture-head.ts';
 import {
-  element,
   headIndex,
   headUniforms,
   inverseStd,
@@ -13,7 +12,8 @@ import {
 import { invocationGrid, kernel, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
-import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
+import { memoizeByVariant, rowFunctions, rowMain } from './rows/variant.ts';
+import { declareFloatType, floatType } from './wgsl.ts';
 
 /**
  * One invocation a component and channel, over the group's values in order: gradients of means and raw scales,
@@ -24,15 +24,15 @@ const headGradientKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixtureHeadGradient',
     bindings: {
-      z: `read ${element(width)}`,
-      head: `read ${element(width)}`,
+      z: `read ${floatType(width)}`,
+      head: `read ${floatType(width)}`,
       weights: 'read f32',
-      dhead: `write ${element(width)}`,
-      precisions: `write ${element(width)}`,
+      dhead: `write ${floatType(width)}`,
+      precisions: `write ${floatType(width)}`,
       sums: 'write f32',
     },
     uniforms: { count: 'u32', values: 'u32', ...headUniforms },
-    code: `${vectorType(width)} ${inverseStd} ${headIndex(width)}
+    code: `${declareFloatType(width)} ${inverseStd} ${headIndex(width)}
 ${mainFunction(`
   let j = id % u.width;
   let own = id / u.width;
@@ -98,14 +98,14 @@ const valueGradientKernel = memoize((width: number, tile: number) =>
   kernel({
     name: 'gaussianMixtureValueGradient',
     bindings: {
-      z: `read ${element(width)}`,
-      head: `read ${element(width)}`,
-      precisions: `read ${element(width)}`,
+      z: `read ${floatType(width)}`,
+      head: `read ${floatType(width)}`,
+      precisions: `read ${floatType(width)}`,
       weights: 'read f32',
-      dz: `write ${element(width)}`,
+      dz: `write ${floatType(width)}`,
     },
     uniforms: { count: 'u32', values: 'u32', tiles: 'u32', ...headUniforms },
-    code: `${vectorType(width)} ${headIndex(width)}
+    code: `${declareFloatType(width)} ${headIndex(width)}
 ${mainFunction(`
   let j = id % u.width;
   let rest = id / u.width;

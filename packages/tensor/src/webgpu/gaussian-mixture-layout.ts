@@ -1,5 +1,6 @@
 import type { MixtureParams } from '../ops/mixture-head.ts';
 import { workgroupSize } from './kernel.ts';
+import { lines } from './wgsl.ts';
 
 // Sizes: G groups of n values, K components, d channels. A group's head is K logits, K × d means, K × d raw
 // scales; the vec4 variants need K and d divisible by 4. Values of one group go four to an invocation (`tile`),
@@ -21,7 +22,6 @@ fn inverse_std(raw: T, scale: f32) -> T {
   return min(select(1.0 / q, q, raw < T(0)), T(1e6)) / scale;
 }`;
 
-export const element = (width: number) => (width === 4 ? 'vec4f' : 'f32');
 export const headUniforms = {
   components: 'u32',
   width: 'u32',
@@ -39,8 +39,7 @@ fn logit_index(group: u32, k: u32) -> u32 {
 }`;
 
 export const sharedTile = 4;
-export const tiled = (tile: number, line: (v: number) => string) =>
-  Array.from({ length: tile }, (_, v) => line(v)).join('\n    ');
+export const tiled = (tile: number, line: (v: number) => string) => lines(tile, line, '\n    ');
 
 export interface Sizes {
   readonly groups: number;

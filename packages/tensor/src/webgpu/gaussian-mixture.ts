@@ -1,7 +1,6 @@
 import { memoize } from '../memo.ts';
 import type { MixtureParams } from '../ops/mixture-head.ts';
 import {
-  element,
   headIndex,
   headUniforms,
   inverseStd,
@@ -13,7 +12,8 @@ import {
 import { invocationGrid, kernel, type WebGpuKernel } from './kernel.ts';
 import { shortRows } from './rows/select.ts';
 import { runRowWork } from './rows/tune.ts';
-import { memoizeByVariant, rowFunctions, rowMain, vectorType } from './rows/variant.ts';
+import { memoizeByVariant, rowFunctions, rowMain } from './rows/variant.ts';
+import { declareFloatType, floatType } from './wgsl.ts';
 
 // One logarithm for two factors, which cannot leave the range of float32; four could.
 const logProduct = (width: number) =>
@@ -28,13 +28,13 @@ const singleKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixtureSingle',
     bindings: {
-      z: `read ${element(width)}`,
-      head: `read ${element(width)}`,
+      z: `read ${floatType(width)}`,
+      head: `read ${floatType(width)}`,
       logits: 'read f32',
       component: 'write f32',
     },
     uniforms: { count: 'u32', ...headUniforms },
-    code: `${vectorType(width)} ${inverseStd} ${logProduct(width)} ${headIndex(width)}
+    code: `${declareFloatType(width)} ${inverseStd} ${logProduct(width)} ${headIndex(width)}
 ${mainFunction(`
   let group = id / u.components;
   let k = id % u.components;
@@ -57,13 +57,13 @@ const prepareKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixturePrepare',
     bindings: {
-      head: `read ${element(width)}`,
+      head: `read ${floatType(width)}`,
       logits: 'read f32',
-      inverses: `write ${element(width)}`,
+      inverses: `write ${floatType(width)}`,
       offsets: 'write f32',
     },
     uniforms: { count: 'u32', ...headUniforms },
-    code: `${vectorType(width)} ${inverseStd} ${logProduct(width)} ${headIndex(width)}
+    code: `${declareFloatType(width)} ${inverseStd} ${logProduct(width)} ${headIndex(width)}
 ${mainFunction(`
   let group = id / u.components;
   let k = id % u.components;
@@ -84,14 +84,14 @@ const sharedKernel = memoize((width: number) =>
   kernel({
     name: 'gaussianMixtureShared',
     bindings: {
-      z: `read ${element(width)}`,
-      head: `read ${element(width)}`,
-      inverses: `read ${element(width)}`,
+      z: `read ${floatType(width)}`,
+      head: `read ${floatType(width)}`,
+      inverses: `read ${floatType(width)}`,
       offsets: 'read f32',
       component: 'write f32',
     },
     uniforms: { count: 'u32', values: 'u32', tiles: 'u32', ...headUniforms },
-    code: `${vectorType(width)} ${headIndex(width)}
+    code: `${declareFloatType(width)} ${headIndex(width)}
 ${mainFunction(`
   let k = id % u.components;
   let rest = id / u.components;

@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor.ts';
 import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
 import { columnChunk, reduceMiddleAxis } from './reduce.ts';
 import { rowKernels, runRows, type RowBody } from './rows/row-kernel.ts';
+import { floatType } from './wgsl.ts';
 
 /** Statements that define `mean` and `factor`, 1/√(variance + ε), of the row; `use` sees each d = x − mean. */
 const statistics = (norm: Norm, { T, each, total }: RowBody, use = '') => `
@@ -66,7 +67,7 @@ const inputGradientKernels = (norm: Norm, hasSum: boolean) =>
 
 // ∂L/∂scale = Σ g x̂ and ∂L/∂shift = Σ g over a chunk of rows, one invocation for each (vector) column.
 const parameterGradientKernel = memoize((norm: Norm, width: number) => {
-  const T = width === 4 ? 'vec4f' : 'f32';
+  const T = floatType(width);
   const shifts = norm === 'layer';
   return kernel({
     name: `${norm}-norm-parameter-gradient`,

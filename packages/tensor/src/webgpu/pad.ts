@@ -8,6 +8,7 @@ import {
   type KernelRun,
   type UniformType,
 } from './kernel.ts';
+import { elementType } from './wgsl.ts';
 
 interface PaddedAxis {
   readonly inner: number;
@@ -63,7 +64,7 @@ const padKernel = memoize((rank: number, width: number) => {
   for (const axis of axes) {
     for (const field of ['inner', 'before', 'outer']) uniforms[`${field}${axis}`] = 'u32';
   }
-  const element = width === 4 ? 'vec4u' : 'u32';
+  const element = elementType('u32', width);
   const coordinates = axes
     .slice(1)
     .reverse()

@@ -14,6 +14,7 @@ import {
   type WebGpuKernel,
 } from './kernel.ts';
 import { walkGrid, walkSize, walkUniforms, walkWgsl } from './walk.ts';
+import { elementType } from './wgsl.ts';
 
 /** Runs a `map` as one dispatch, or as several where the adapter binds too few buffers. */
 export const pointwiseKernel: WebGpuKernel<MapParams> = (run, { inputs, outputs, params }) => {
@@ -106,17 +107,15 @@ function compile(plan: KernelPlan, expressions: readonly Expression[]): Kernel {
   return compiled.get(first!, key, () => pointwiseWgsl(plan, expressions));
 }
 
-const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
-
 function pointwiseWgsl(plan: KernelPlan, expressions: readonly Expression[]): Kernel {
   const { size, rank, width, inputs, outputs, numbers, compute } = plan;
-  const typed = (dtype: DType) => (width === 4 ? vec4Of[dtype] : dtype);
+  const typed = (dtype: DType) => elementType(dtype, width);
   const T = typed(compute);
   const bindings: Record<string, Kernel['bindings'][string]> = {};
   inputs.forEach(({ dtype, vector }, i) => {
-    bindings[`in${i}`] = `read ${(vector ? typed(dtype) : dtype) as 'f32'}`;
+    bindings[`in${i}`] = `read ${vector ? typed(dtype) : dtype}`;
   });
-  outputs.forEach((dtype, i) => (bindings[`out${i}`] = `write ${typed(dtype) as 'f32'}`));
+  outputs.forEach((dtype, i) => (bindings[`out${i}`] = `write ${typed(dtype)}`));
 
   const uniforms: Record<string, UniformType> = walkUniforms(rank);
   inputs.forEach(({ outerStrides }, i) =>

@@ -11,9 +11,7 @@ import {
   rowMain,
   type RowReduction,
 } from './rows/variant.ts';
-
-const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
-const elementType = (dtype: DType, width: number) => (width === 4 ? vec4Of[dtype] : dtype);
+import { elementType } from './wgsl.ts';
 
 /** What the loop over the elements combines, and the final value. */
 function stepsOf(reduction: Reduction): { first: RowReduction; finish: (value: string) => string } {

@@ -3,6 +3,7 @@ import type { IndexedAxis } from '../indexed-axis.ts';
 import { memoize } from '../memo.ts';
 import type { Tensor } from '../tensor.ts';
 import { invocationGrid, kernel, workgroupSize, type KernelRun } from './kernel.ts';
+import { elementType } from './wgsl.ts';
 
 interface ScatterTensors {
   readonly values: Tensor;
@@ -59,17 +60,13 @@ function sumLists(run: KernelRun, axis: IndexedAxis, tensors: ScatterTensors, wi
   );
 }
 
-const vec4Of = { f32: 'vec4f', i32: 'vec4i', u32: 'vec4u' } as const;
-
-const elementOf = (width: number, dtype: DType) => (width === 4 ? vec4Of[dtype] : dtype);
-
 const main = `
 @compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @builtin(local_invocation_index) l: u32) {
   let e = linear_workgroup(w, n) * ${workgroupSize} + l;`;
 
 const scanKernel = memoize((width: number, perElement: boolean, dtype: DType) => {
-  const element = elementOf(width, dtype);
+  const element = elementType(dtype, width);
   return kernel({
     name: 'scatterAdd-scan',
     bindings: { values: `read ${element}`, indices: 'read i32', result: `write ${element}` },
@@ -113,7 +110,7 @@ const listKernel = kernel({
 });
 
 const sumKernel = memoize((width: number, dtype: DType) => {
-  const element = elementOf(width, dtype);
+  const element = elementType(dtype, width);
   return kernel({
     name: 'scatterAdd-sum',
     bindings: {

@@ -1,9 +1,10 @@
 import type { Kernel } from '../kernel.ts';
+import { lines } from '../wgsl.ts';
 import { positionBinding, type AttentionSource } from './source.ts';
 
 /** Lines for each vec4 of a head. */
 export function eachVector({ vectors }: AttentionSource, line: (c: number) => string): string {
-  return Array.from({ length: vectors }, (_, c) => line(c)).join('\n  ');
+  return lines(vectors, line);
 }
 
 /** Σ of products of two heads held as vec4s `x0…` and `y0…`. */

@@ -6,6 +6,7 @@ import {
   type UniformType,
   type WebGpuCapabilities,
 } from '../kernel.ts';
+import { lines } from '../wgsl.ts';
 
 /** What is baked into an attention kernel. A lane owns a query or two (or keys) and their head's values. */
 export interface AttentionSource {
@@ -95,7 +96,7 @@ export const rowsPerWorkgroup = ({ workgroupSize, rowsPerLane }: AttentionSource
 
 /** Lines for each of a lane's rows. */
 export function eachRow({ rowsPerLane }: AttentionSource, line: (i: number) => string): string {
-  return Array.from({ length: rowsPerLane }, (_, i) => line(i)).join('\n  ');
+  return lines(rowsPerLane, line);
 }
 
 export const positionBinding = ({ hasPosition }: AttentionSource): Kernel['bindings'] =>

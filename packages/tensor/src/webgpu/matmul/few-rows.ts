@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel.ts';
+import { lines } from '../wgsl.ts';
 import { alongK, fourRowsOfB, storeQuad } from './quads.ts';
 import { alignedType, matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts';
 
@@ -28,8 +29,7 @@ export function fewRows(rows: number): MatmulVariant {
 }
 
 function make(name: string, source: MatmulSource, rows: number): Kernel {
-  const eachRow = (line: (r: number) => string) =>
-    Array.from({ length: rows }, (_, r) => line(r)).join('\n  ');
+  const eachRow = (line: (r: number) => string) => lines(rows, line);
   return matmulKernel({
     name,
     source,

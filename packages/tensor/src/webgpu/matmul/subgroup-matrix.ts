@@ -1,4 +1,5 @@
 import type { Kernel, SubgroupMatrix } from '../kernel.ts';
+import { lines } from '../wgsl.ts';
 import { loadA, loadB } from './guarded-loads.ts';
 import { alignedType, matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts';
 
@@ -34,9 +35,7 @@ export function subgroupMatrix(lanes: number, shape: SubgroupMatrix): MatmulVari
   };
 }
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-const lines = (count: number, line: (i: number) => string) =>
-  range(count).map(line).join('\n      ');
+const inLoop = (count: number, line: (i: number) => string) => lines(count, line, '\n      ');
 
 function make(
   name: string,
@@ -55,7 +54,7 @@ function make(
   const result = `subgroup_matrix_result<f32, ${n}, ${m}>`;
   const place = (r: number, c: number) => `(own_row + ${r * m}) * ${side} + own_column + ${c * n}`;
   const eachSum = (line: (r: number, c: number) => string) =>
-    lines(rows * columns, (i) => line(Math.floor(i / columns), i % columns));
+    inLoop(rows * columns, (i) => line(Math.floor(i / columns), i % columns));
   return matmulKernel({
     name,
     source,
@@ -86,8 +85,8 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
     ${fillSlab(size, 'slab_b', loadB(source), transposeB, (at, kk) => `(${kk}) * ${side} + ${at}`)}
     workgroupBarrier();
     for (var i = 0u; i < ${depth}; i += ${k}) {
-      ${lines(rows, (r) => `let a_${r} = subgroupMatrixLoad<${left}, row_major>(&slab_a, (own_row + ${r * m}) * ${depth} + i, ${depth});`)}
-      ${lines(columns, (c) => `let b_${c} = subgroupMatrixLoad<${right}, row_major>(&slab_b, i * ${side} + own_column + ${c * n}, ${side});`)}
+      ${inLoop(rows, (r) => `let a_${r} = subgroupMatrixLoad<${left}, row_major>(&slab_a, (own_row + ${r * m}) * ${depth} + i, ${depth});`)}
+      ${inLoop(columns, (c) => `let b_${c} = subgroupMatrixLoad<${right}, row_major>(&slab_b, i * ${side} + own_column + ${c * n}, ${side});`)}
       ${eachSum((r, c) => `sum_${r}_${c} = subgroupMatrixMultiplyAccumulate(a_${r}, b_${c}, sum_${r}_${c});`)}
     }
     workgroupBarrier();
@@ -121,7 +120,7 @@ function fillSlab(
       let own_k = ${k};
       let at_k = k + own_k;
       let value = ${load};
-      ${lines(4, (i) => `${slab}[${alongK ? index('at', `(own_k + ${i})`) : index(`(at + ${i})`, 'own_k')}] = f16(value[${i}]);`)}
+      ${inLoop(4, (i) => `${slab}[${alongK ? index('at', `(own_k + ${i})`) : index(`(at + ${i})`, 'own_k')}] = f16(value[${i}]);`)}
     }`;
 }
 

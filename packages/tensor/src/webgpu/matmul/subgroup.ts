@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel.ts';
+import { lines } from '../wgsl.ts';
 import { alongK, fourRowsOfB, storeQuad } from './quads.ts';
 import { matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts';
 
@@ -26,8 +27,7 @@ export function subgroup(lanes: number, rows: number, quads = 1): MatmulVariant 
   };
 }
 
-const list = (count: number, line: (i: number) => string, separator = '\n    ') =>
-  Array.from({ length: count }, (_, i) => line(i)).join(separator);
+const inLoop = (count: number, line: (i: number) => string) => lines(count, line, '\n    ');
 
 function make(
   name: string,
@@ -64,20 +64,20 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
   let row = p.tile_m * ${rows};
   ${a.rows}
   let first_column = (p.tile_n * ${lanes * quads} + lane) * 4;
-  ${list(rows * quads, (i) => `var acc${i} = vec4f(0);`)}
+  ${inLoop(rows * quads, (i) => `var acc${i} = vec4f(0);`)}
   for (var k = p.k_start; k < p.k_end; k += 4) {
     ${a.loads}
-    ${list(
+    ${inLoop(
       quads,
       (q) => `{
     let column = first_column + ${q * lanes * 4};
     ${fourRowsOfB(source)}
-    ${list(rows, (r) => multiplyAdd(r, q))}
+    ${inLoop(rows, (r) => multiplyAdd(r, q))}
     }`,
     )}
   }
   // A loop, since drivers compile for seconds when each row has its own copy of the epilogue.
-  var sums = array<vec4f, ${rows * quads}>(${list(rows * quads, (i) => `acc${i}`, ', ')});
+  var sums = array<vec4f, ${rows * quads}>(${lines(rows * quads, (i) => `acc${i}`, ', ')});
   for (var i = 0u; i < ${rows * quads}; i++) {
     let column = first_column + (i % ${quads}) * ${lanes * 4};
     if (row + i / ${quads} >= u.m) { break; }
@@ -104,12 +104,8 @@ function loadsOfA(source: MatmulSource, lanes: number, rows: number): LoadsOfA {
   const registers = Math.ceil(rows / lanes);
   return {
     type: alignedA && !transposeA ? 'vec4f' : 'f32',
-    rows: list(
-      registers,
-      (g) => `let a_row${g} = min(row + ${g * lanes} + lane, u.m - 1);`,
-      '\n  ',
-    ),
-    loads: list(registers, (g) => `let a${g} = ${alongK(source, `a_row${g}`)};`),
+    rows: lines(registers, (g) => `let a_row${g} = min(row + ${g * lanes} + lane, u.m - 1);`),
+    loads: inLoop(registers, (g) => `let a${g} = ${alongK(source, `a_row${g}`)};`),
     row: (r) => `subgroupBroadcast(a${Math.floor(r / lanes)}, ${r % lanes}u)`,
   };
 }
@@ -121,12 +117,8 @@ function loadsAlongRows(lanes: number, rows: number): LoadsOfA {
   const steps = [0, 1, 2, 3];
   return {
     type: 'vec4f',
-    rows: list(
-      registers,
-      (g) => `let a_row${g} = min(row + (${g * lanes} + lane) * 4, u.m - 4);`,
-      '\n  ',
-    ),
-    loads: list(registers, (g) => steps.map((i) => `let a${g}_${i} = ${load(g, i)};`).join(' ')),
+    rows: lines(registers, (g) => `let a_row${g} = min(row + (${g * lanes} + lane) * 4, u.m - 4);`),
+    loads: inLoop(registers, (g) => steps.map((i) => `let a${g}_${i} = ${load(g, i)};`).join(' ')),
     row(r) {
       const [g, lane] = [Math.floor(r / (4 * lanes)), Math.floor(r / 4) % lanes];
       const parts = steps.map((i) => `subgroupBroadcast(a${g}_${i}[${r % 4}], ${lane}u)`);

@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel.ts';
+import { lines } from '../wgsl.ts';
 import { loadA, loadB } from './guarded-loads.ts';
 import { declareSlab, depth, fillSlab, readSlab, type Slab } from './slab.ts';
 import { alignedType, matmulKernel, type MatmulSource, type MatmulVariant } from './source.ts';
@@ -23,9 +24,6 @@ function tileVariant(name: string, side: 64 | 128): MatmulVariant {
     make: (source) => make(name, source, side),
   };
 }
-
-const list = (count: number, line: (i: number) => string, separator = '\n  ') =>
-  Array.from({ length: count }, (_, i) => line(i)).join(separator);
 
 function make(name: string, source: MatmulSource, side: number): Kernel {
   const { transposeA, transposeB } = source;
@@ -52,7 +50,7 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
   let column = p.tile_n * ${side};
   let own_row = l / 16;
   let own_column = l % 16;
-  ${list(4 * own * own, (i) => `var acc${i} = vec4f(0);`)}
+  ${lines(4 * own * own, (i) => `var acc${i} = vec4f(0);`)}
   for (var k = p.k_start; k < p.k_end; k += ${depth}) {
     ${fillSlab(a, invocations)}
     ${fillSlab(b, invocations)}
@@ -60,11 +58,11 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) groups: vec3u,
     for (var part = 0u; part < ${depth / 4}; part++) {
       ${readSlab(a, 'x', 'own_row', own)}
       ${readSlab(b, 'y', 'own_column', own)}
-      ${list(4, (step) => list(4 * own * own, (i) => accumulate(step, i, own), '\n      '), '\n      ')}
+      ${lines(4, (step) => lines(4 * own * own, (i) => accumulate(step, i, own), '\n      '), '\n      ')}
     }
     workgroupBarrier();
   }
-  ${list(4 * own * own, (i) => store(source, i, own))}
+  ${lines(4 * own * own, (i) => store(source, i, own))}
 }`,
   });
 }

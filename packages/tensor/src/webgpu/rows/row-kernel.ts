@@ -8,6 +8,7 @@ import {
   type KernelRun,
   type UniformType,
 } from '../kernel.ts';
+import { floatType } from '../wgsl.ts';
 import { wholeRows } from './select.ts';
 import { runRowWork } from './tune.ts';
 import {
@@ -50,7 +51,7 @@ export function rowKernels(options: {
   body: (pieces: RowBody) => string;
 }): RowKernelFactory {
   const make = memoizeByVariant((variant, width: number) => {
-    const T = width === 4 ? 'vec4f' : 'f32';
+    const T = floatType(width);
     const bindings = Object.entries(options.bindings).map(([name, type]) => [
       name,
       type.replace('row', T),

@@ -111,10 +111,3 @@ export function horizontal(reduction: RowReduction, value: string, width: number
   const pair = (a: string, b: string) => combine(reduction, `${value}.${a}`, `${value}.${b}`);
   return combine(reduction, `(${pair('x', 'y')})`, `(${pair('z', 'w')})`);
 }
-
-/** `alias T`, four floats or one, and the sum of its components. */
-export function vectorType(width: number): string {
-  return width === 4
-    ? `alias T = vec4f;\nfn total(v: T) -> f32 { return (v.x + v.y) + (v.z + v.w); }`
-    : `alias T = f32;\nfn total(v: T) -> f32 { return v; }`;
-}
