@@ -4,7 +4,7 @@ import { memoize } from '../memo.ts';
 import type { Op, TensorSpec } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
-import { adamwKernel } from '../webgpu/adamw.ts';
+import { adamwKernel } from '../webgpu/optimisers.ts';
 import { arenaOffsets, checkArena, checkDecays, checkPairs } from './arena.ts';
 import { sampleArena, sampleUpdate } from './sample-update.ts';
 

@@ -4,7 +4,7 @@ import { memoize } from '../memo.ts';
 import type { Op } from '../op.ts';
 import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
-import { emaKernel } from '../webgpu/ema.ts';
+import { emaKernel } from '../webgpu/optimisers.ts';
 import { checkPairs } from './arena.ts';
 import { sampleUpdate } from './sample-update.ts';
 

@@ -27,7 +27,7 @@ export interface MultiTensor {
   readonly end?: string;
 }
 
-/** One dispatch's worth of tensors. */
+/** One tensor of many: its elements, its bindings, its uniforms. */
 export interface MultiTensorItem {
   /** Elements; its bindings are whole quads, padded. */
   readonly size: number;
