@@ -49,14 +49,9 @@ const adamw: MultiTensorKernel = {
 /** Inputs scalars, clip, the parameters, their gradients, and both arenas of moments. */
 export const adamwKernel: CpuKernel<AdamwParams> = (run, { inputs, params }) => {
   const { beta1, beta2, epsilon, weightDecay } = params;
-  const { shared, parameters, gradients, arenas } = splitInputs(inputs, weightDecay.length);
-  const offsets = arenaOffsets(parameters);
-  const items = itemsOf(parameters, gradients).map(({ size, pointers }, i) => {
-    const moments = arenas.map((arena) => pointerOf(arena) + 4 * offsets[i]!);
-    return { size, pointers: [...pointers, ...moments], numbers: [weightDecay[i]!] };
-  });
+  const { pointers, tasks } = splitInputs(inputs, weightDecay);
   const numbers = [beta1, beta2, 1 - beta1, 1 - beta2, epsilon];
-  runMultiTensor(run, adamw, { pointers: shared, numbers }, multiTensorTasks(items));
+  runMultiTensor(run, adamw, { pointers, numbers }, tasks);
 };
 
 /** step = scale g + decay p, with velocities u ← momentum u + step, step = u; p ← p - rate step */
@@ -87,23 +82,23 @@ const momentumSgd = sgd(true);
 /** Inputs scalars, clip, the parameters, their gradients, and maybe the arena of velocities. */
 export const sgdKernel: CpuKernel<SgdParams> = (run, { inputs, params }) => {
   const { momentum, weightDecay } = params;
-  const { shared, parameters, gradients, arenas } = splitInputs(inputs, weightDecay.length);
-  const offsets = arenaOffsets(parameters);
-  const items = itemsOf(parameters, gradients).map(({ size, pointers }, i) => {
-    const velocities = arenas.map((arena) => pointerOf(arena) + 4 * offsets[i]!);
-    return { size, pointers: [...pointers, ...velocities], numbers: [weightDecay[i]!] };
-  });
+  const { pointers, arenas, tasks } = splitInputs(inputs, weightDecay);
   const kernel = arenas.length > 0 ? momentumSgd : plainSgd;
-  runMultiTensor(run, kernel, { pointers: shared, numbers: [momentum] }, multiTensorTasks(items));
+  runMultiTensor(run, kernel, { pointers, numbers: [momentum] }, tasks);
 };
 
-function splitInputs(inputs: readonly Tensor[], count: number) {
-  return {
-    shared: inputs.slice(0, 2).map(pointerOf),
-    parameters: inputs.slice(2, 2 + count),
-    gradients: inputs.slice(2 + count, 2 + 2 * count),
-    arenas: inputs.slice(2 + 2 * count),
-  };
+/** Of inputs scalars, clip, the parameters, their gradients, and arenas: what all share, and the tasks. */
+function splitInputs(inputs: readonly Tensor[], weightDecay: readonly number[]) {
+  const count = weightDecay.length;
+  const parameters = inputs.slice(2, 2 + count);
+  const gradients = inputs.slice(2 + count, 2 + 2 * count);
+  const arenas = inputs.slice(2 + 2 * count);
+  const offsets = arenaOffsets(parameters);
+  const items = itemsOf(parameters, gradients).map(({ size, pointers }, i) => {
+    const inArenas = arenas.map((arena) => pointerOf(arena) + 4 * offsets[i]!);
+    return { size, pointers: [...pointers, ...inArenas], numbers: [weightDecay[i]!] };
+  });
+  return { pointers: inputs.slice(0, 2).map(pointerOf), arenas, tasks: multiTensorTasks(items) };
 }
 
 const ema: MultiTensorKernel = {
