@@ -5,7 +5,7 @@ import { memoize } from '../memo.ts';
 import type { Op } from '../op.ts';
 import { ndarray, ndarrayOf, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
-import { formatShape, normalizeAxis, ShapeError, sizeOf, type Shape } from '../shape.ts';
+import { formatShape, normalizeAxis, ShapeError, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { invocationGrid, kernel, workgroupSize } from '../webgpu/kernel.ts';
 import { prefersRows, wholeRows } from '../webgpu/rows/select.ts';
@@ -16,15 +16,11 @@ import {
   rowFunctions,
   rowMain,
 } from '../webgpu/rows/variant.ts';
+import { aroundAxis } from './axis.ts';
 
 interface ArgmaxParams {
   readonly axis: number;
   readonly keepDims: boolean;
-}
-
-/** A shape as [before the axis, the axis, after it]. */
-function around(shape: Shape, axis: number): [number, number, number] {
-  return [sizeOf(shape.slice(0, axis)), shape[axis]!, sizeOf(shape.slice(axis + 1))];
 }
 
 /** Index of the first largest element along an axis; NaN is larger than all numbers. */
@@ -40,7 +36,7 @@ export const argmaxOp: Op<ArgmaxParams> = {
     return [{ shape, dtype: 'i32' }];
   },
   reference([x], params) {
-    const [outer, length, inner] = around(x!.shape, params.axis);
+    const { outer, length, inner } = aroundAxis(x!.shape, params.axis);
     const values = Array.from({ length: outer * inner }, (_, i) => {
       const start = Math.floor(i / inner) * length * inner + (i % inner);
       let best = 0;
@@ -53,11 +49,10 @@ export const argmaxOp: Op<ArgmaxParams> = {
   },
   kernels: {
     cpu(run, { inputs: [x], outputs: [y], params }) {
-      const [outer, length, inner] = around(x!.shape, params.axis);
-      argmaxMiddleAxis(run, { outer, length, inner }, x!, y!);
+      argmaxMiddleAxis(run, aroundAxis(x!.shape, params.axis), x!, y!);
     },
     webgpu(run, { inputs: [x], outputs: [y], params }) {
-      const [outer, length, inner] = around(x!.shape, params.axis);
+      const { outer, length, inner } = aroundAxis(x!.shape, params.axis);
       const count = outer * inner;
       const isForced = run.rowVariant !== undefined;
       if (inner === 1 && (isForced || prefersRows(run.capabilities, length))) {

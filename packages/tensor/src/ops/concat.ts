@@ -5,6 +5,7 @@ import { ndarray } from '../reference.ts';
 import { formatShape, normalizeAxis, ShapeError, sizeOf } from '../shape.ts';
 import type { StridedCopy } from '../strided-copy.ts';
 import type { Tensor } from '../tensor.ts';
+import { aroundAxis, withLength } from './axis.ts';
 import { copyKernels } from './copy-kernels.ts';
 import { reshape } from './reshape.ts';
 import { sampleArray } from './sample-array.ts';
@@ -32,19 +33,18 @@ export const concatOp: Op<{ axis: number }> = {
     return [ndarray(shape, data, inputs[0]!.dtype)];
   },
   kernels: copyKernels(({ inputs, outputs: [y], params: { axis } }) => {
-    const inner = sizeOf(y!.shape.slice(axis + 1));
-    const row = y!.shape[axis]! * inner;
+    const { outer, length: whole, inner } = aroundAxis(y!.shape, axis);
     const copies: StridedCopy[] = [];
     let start = 0;
     for (const input of inputs) {
       const length = input.shape[axis]! * inner;
       copies.push({
-        lengths: [sizeOf(y!.shape.slice(0, axis)), length],
+        lengths: [outer, length],
         from: input,
         fromStrides: [length, 1],
         to: y!,
         toOffset: start,
-        toStrides: [row, 1],
+        toStrides: [whole * inner, 1],
       });
       start += length;
     }
@@ -62,7 +62,7 @@ export const concatOp: Op<{ axis: number }> = {
     const first = sampleArray(random, random.integer(1, 6));
     const axis = random.integer(0, first.shape.length - 1);
     const others = Array.from({ length: random.integer(0, 3) }, () => {
-      const shape = first.shape.map((length, k) => (k === axis ? random.integer(0, 9) : length));
+      const shape = withLength(first.shape, axis, random.integer(0, 9));
       return random.integers(shape, 0, 999, first.dtype);
     });
     return { inputs: [first, ...others], params: { axis } };
@@ -83,7 +83,7 @@ function joinedShape(inputs: readonly TensorSpec[], axis: number): number[] {
     );
   }
   const total = inputs.reduce((sum, { shape }) => sum + shape[axis]!, 0);
-  return first.shape.map((length, k) => (k === axis ? total : length));
+  return withLength(first.shape, axis, total);
 }
 
 /**

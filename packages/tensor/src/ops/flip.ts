@@ -2,8 +2,9 @@ import { apply1 } from '../apply.ts';
 import { coordinatesOf, indexOf } from '../coordinates.ts';
 import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
-import { normalizeAxis, sizeOf, stridesOf } from '../shape.ts';
+import { normalizeAxis, stridesOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
+import { aroundAxis } from './axis.ts';
 import { copyKernels } from './copy-kernels.ts';
 import { sampleArray } from './sample-array.ts';
 
@@ -25,8 +26,8 @@ export const flipOp: Op<{ axis: number }> = {
   },
   kernels: copyKernels(({ inputs: [x], outputs: [y], params: { axis } }) => {
     // Three axes: outside, reversed, inside.
-    const [length, inner] = [x!.shape[axis]!, sizeOf(x!.shape.slice(axis + 1))];
-    const lengths = [sizeOf(x!.shape.slice(0, axis)), length, inner];
+    const { outer, length, inner } = aroundAxis(x!.shape, axis);
+    const lengths = [outer, length, inner];
     return [
       {
         lengths,

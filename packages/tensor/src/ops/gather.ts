@@ -13,6 +13,7 @@ import {
   type Shape,
 } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
+import { aroundAxis } from './axis.ts';
 import { checkIndices, gatherKernels, missingValue, scatterAddKernels } from './index-kernels.ts';
 import { sampleArray } from './sample-array.ts';
 
@@ -107,13 +108,7 @@ function replaceAxis(shape: Shape, axis: number, count: number, by: Shape): numb
 }
 
 function indexedAxis(shape: Shape, axis: number, indices: { shape: Shape }): IndexedAxis {
-  return {
-    outer: sizeOf(shape.slice(0, axis)),
-    length: shape[axis]!,
-    inner: sizeOf(shape.slice(axis + 1)),
-    count: sizeOf(indices.shape),
-    perElement: false,
-  };
+  return { ...aroundAxis(shape, axis), count: sizeOf(indices.shape), perElement: false };
 }
 
 function sampleIndices(random: SampleRandom, length: number): NdArray {

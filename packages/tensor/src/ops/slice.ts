@@ -4,6 +4,7 @@ import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
 import { formatShape, normalizeAxis, ShapeError, stridesOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
+import { withLength } from './axis.ts';
 import { copyKernels } from './copy-kernels.ts';
 import { pad } from './pad.ts';
 import { sampleArray } from './sample-array.ts';
@@ -88,9 +89,5 @@ export function slice(
   const first = start < 0 ? start + length : start;
   const past = end === undefined ? length : end < 0 ? end + length : end;
   const starts = x.shape.map((_, k) => (k === along ? first : 0));
-  return sliceBlock(
-    x,
-    starts,
-    x.shape.map((own, k) => (k === along ? past - first : own)),
-  );
+  return sliceBlock(x, starts, withLength(x.shape, along, past - first));
 }

@@ -2,9 +2,10 @@ import { apply } from '../apply.ts';
 import { coordinatesOf, indexOf } from '../coordinates.ts';
 import type { Op } from '../op.ts';
 import { ndarrayOf } from '../reference.ts';
-import { formatShape, normalizeAxis, ShapeError, sizeOf } from '../shape.ts';
+import { formatShape, normalizeAxis, ShapeError } from '../shape.ts';
 import type { StridedCopy } from '../strided-copy.ts';
 import type { Tensor } from '../tensor.ts';
+import { aroundAxis, withLength } from './axis.ts';
 import { copyKernels } from './copy-kernels.ts';
 import { concat } from './concat.ts';
 import { zeros } from './fill.ts';
@@ -40,17 +41,16 @@ export const splitOp: Op<{ axis: number; sizes: readonly number[] }> = {
     });
   },
   kernels: copyKernels(({ inputs: [x], outputs, params: { axis } }) => {
-    const inner = sizeOf(x!.shape.slice(axis + 1));
-    const row = x!.shape[axis]! * inner;
+    const { outer, length: whole, inner } = aroundAxis(x!.shape, axis);
     const copies: StridedCopy[] = [];
     let start = 0;
     for (const output of outputs) {
       const length = output.shape[axis]! * inner;
       copies.push({
-        lengths: [sizeOf(x!.shape.slice(0, axis)), length],
+        lengths: [outer, length],
         from: x!,
         fromOffset: start,
-        fromStrides: [row, 1],
+        fromStrides: [whole * inner, 1],
         to: output,
         toStrides: [length, 1],
       });
@@ -78,10 +78,6 @@ export const splitOp: Op<{ axis: number; sizes: readonly number[] }> = {
     return { inputs: [x], params: { axis, sizes: [...sizes, rest] } };
   },
 };
-
-function withLength(shape: readonly number[], axis: number, length: number): number[] {
-  return shape.map((own, k) => (k === axis ? length : own));
-}
 
 /**
  * Cuts a tensor along one axis, which may count from the back; the backward is one concatenation.

@@ -14,6 +14,7 @@ import {
   type Shape,
 } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
+import { aroundAxis, withLength } from './axis.ts';
 import { checkIndices, gatherKernels, missingValue, scatterAddKernels } from './index-kernels.ts';
 import { sampleArray } from './sample-array.ts';
 
@@ -97,18 +98,8 @@ export const scatterAddAlongAxisOp: Op<{ axis: number; length: number }> = {
   },
 };
 
-function withLength(shape: Shape, axis: number, length: number): number[] {
-  return shape.map((own, k) => (k === axis ? length : own));
-}
-
 function indexedAxis(shape: Shape, axis: number, indices: { shape: Shape }): IndexedAxis {
-  return {
-    outer: sizeOf(shape.slice(0, axis)),
-    length: shape[axis]!,
-    inner: sizeOf(shape.slice(axis + 1)),
-    count: indices.shape[axis]!,
-    perElement: true,
-  };
+  return { ...aroundAxis(shape, axis), count: indices.shape[axis]!, perElement: true };
 }
 
 function sampleIndices(random: SampleRandom, shape: Shape, axis: number): NdArray {
