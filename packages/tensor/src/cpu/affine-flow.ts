@@ -3,7 +3,7 @@ import { pointerOf, type CpuKernel } from './kernel.ts';
 import { exp } from './math.ts';
 import { sumOfLanes } from './lanes.ts';
 import { eachQuad } from './quads.ts';
-import { F32x4, I32, ModuleBuilder, readWords, type FunctionBuilder } from './wasm/index.ts';
+import { F32x4, I32, kernelModule, readWords, type FunctionBuilder } from './wasm/index.ts';
 
 const elementsPerTask = 8192;
 
@@ -59,9 +59,8 @@ export const affineFlowKernel: CpuKernel<object> = (run, { inputs, outputs }) =>
   run.execute({ key: 'affine flow', build: forwardModule, ...plan });
 };
 
-function forwardModule(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function forwardModule() {
+  return kernelModule((f, args, task) => {
     eachToken(f, args, task, 4, ({ token, isFirst, bytes, row, paramsRow }, blocks) => {
       const [x, params, z, logDet] = blocks as [I32, I32, I32, I32];
       const [source, target] = [row(x), row(z)];
@@ -82,7 +81,6 @@ function forwardModule(): ModuleBuilder {
       f.store(logDet.add(token.shl(2)), sumOfLanes(f, sum).lane(0));
     });
   });
-  return module;
 }
 
 /** Inputs params, z, ∂z and ∂logDet; outputs the gradients of x and params. */
@@ -92,9 +90,8 @@ export const affineFlowBackwardKernel: CpuKernel<object> = (run, { inputs, outpu
 };
 
 /** ∂x = ∂z exp(-a), ∂μ = -∂x, ∂a = -∂z z - ∂logDet; a sequence's last parameters are not used. */
-function backwardModule(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function backwardModule() {
+  return kernelModule((f, args, task) => {
     eachToken(f, args, task, 6, ({ token, isFirst, tokens, bytes, row, paramsRow }, blocks) => {
       const [params, z, dz, dlogDet, dx, dparams] = blocks as [I32, I32, I32, I32, I32, I32];
       const [value, gradient, target] = [row(z), row(dz), row(dx)];
@@ -120,5 +117,4 @@ function backwardModule(): ModuleBuilder {
       );
     });
   });
-  return module;
 }

@@ -2,7 +2,7 @@ import type { DType } from '../dtype.ts';
 import type { ReductionShape } from '../reduction.ts';
 import type { Tensor } from '../tensor.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
-import { I32, ModuleBuilder, readWords, type FunctionBuilder } from './wasm/index.ts';
+import { I32, kernelModule, readWords, type FunctionBuilder } from './wasm/index.ts';
 
 const elementsPerTask = 16384;
 
@@ -24,9 +24,8 @@ export function argmaxMiddleAxis(
   });
 }
 
-function argmaxModule(dtype: DType): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function argmaxModule(dtype: DType) {
+  return kernelModule((f, args, task) => {
     const w = readWords(f, args, ['x', 'y', 'count', 'length', 'inner', 'perTask']);
     const i = f.let(task.mul(w.perTask));
     const end = f.let(i.add(w.perTask).min(w.count));
@@ -47,7 +46,6 @@ function argmaxModule(dtype: DType): ModuleBuilder {
       f.set(i, i.add(1));
     });
   });
-  return module;
 }
 
 /** Whether the element at `a` is larger than the one at `b`; a NaN is the largest. */

@@ -1,6 +1,6 @@
 import { pointerOf, type CpuKernel } from './kernel.ts';
 import { eachQuad } from './quads.ts';
-import { ModuleBuilder, readWords } from './wasm/index.ts';
+import { kernelModule, readWords } from './wasm/index.ts';
 
 const elementsPerTask = 32768;
 
@@ -25,9 +25,8 @@ const words = [
   'cache', 'rows', 'position', 'total', 'count', 'length', 'width', 'rowsPerTask',
 ] as const;
 
-function cacheWriteModule(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function cacheWriteModule() {
+  return kernelModule((f, args, task) => {
     const w = readWords(f, args, words);
     const bytes = f.let(w.width.shl(2));
     const start = f.let(f.i32(w.position));
@@ -44,5 +43,4 @@ function cacheWriteModule(): ModuleBuilder {
       f.set(row, row.add(1));
     });
   });
-  return module;
 }

@@ -2,7 +2,7 @@ import type { DType } from '../dtype.ts';
 import type { Tensor } from '../tensor.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { castLanes, storeLanes, type Lanes4 } from './pointwise/primitives.ts';
-import { F32, I32, I32x4, ModuleBuilder, readWords, type FunctionBuilder } from './wasm/index.ts';
+import { F32, I32, I32x4, kernelModule, readWords, type FunctionBuilder } from './wasm/index.ts';
 
 const elementsPerTask = 32768;
 
@@ -28,9 +28,8 @@ function writeElements(
 ): void {
   run.execute({
     key,
-    build: () => {
-      const module = new ModuleBuilder();
-      module.kernel((f, args, task) => {
+    build: () =>
+      kernelModule((f, args, task) => {
         const w = readWords(f, args, ['to', 'count', 'parameter']);
         const i = f.let(task.mul(elementsPerTask));
         const end = f.let(i.add(elementsPerTask).min(w.count));
@@ -39,9 +38,7 @@ function writeElements(
           storeLanes(f, target, f.let(end.sub(i).shl(2)), f.let(value(i, w.parameter)));
           f.set(i, i.add(4));
         });
-      });
-      return module;
-    },
+      }),
     words: [pointerOf(to), to.size, parameter],
     taskCount: Math.ceil(to.size / elementsPerTask),
   });
@@ -52,9 +49,8 @@ export function writeOneHot(run: CpuKernelRun, indices: Tensor, to: Tensor, dept
   fillBits(run, to, 0);
   run.execute({
     key: 'oneHot',
-    build: () => {
-      const module = new ModuleBuilder();
-      module.kernel((f, args, task) => {
+    build: () =>
+      kernelModule((f, args, task) => {
         const w = readWords(f, args, ['indices', 'to', 'count', 'depth']);
         const i = f.let(task.mul(elementsPerTask));
         const end = f.let(i.add(elementsPerTask).min(w.count));
@@ -65,9 +61,7 @@ export function writeOneHot(run: CpuKernelRun, indices: Tensor, to: Tensor, dept
           f.if(index.lt(w.depth), () => f.store(target, F32.of(1)));
           f.set(i, i.add(1));
         });
-      });
-      return module;
-    },
+      }),
     words: [pointerOf(indices), pointerOf(to), indices.size, depth],
     taskCount: Math.ceil(indices.size / elementsPerTask),
   });

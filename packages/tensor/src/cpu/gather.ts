@@ -3,7 +3,7 @@ import type { Tensor } from '../tensor.ts';
 import { fillRow } from './fill.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { copyDense } from './strided-copy.ts';
-import { ModuleBuilder, readWords } from './wasm/index.ts';
+import { kernelModule, readWords } from './wasm/index.ts';
 
 const elementsPerTask = 16384;
 
@@ -33,9 +33,8 @@ const words = [
 ] as const;
 
 /** A task writes some rows [i] of the result. Negative indices wrap to huge ones. */
-function gatherModule(perElement: boolean): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function gatherModule(perElement: boolean) {
+  return kernelModule((f, args, task) => {
     const w = readWords(f, args, words);
     const bytes = f.let(w.inner.shl(2));
     const row = f.let(task.mul(w.rowsPerTask));
@@ -65,5 +64,4 @@ function gatherModule(perElement: boolean): ModuleBuilder {
       f.set(row, row.add(1));
     });
   });
-  return module;
 }

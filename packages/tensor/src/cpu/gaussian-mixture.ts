@@ -5,7 +5,14 @@ import { exp, log } from './math.ts';
 import { eachMixtureGroup, planMixture } from './mixture.ts';
 import { sumOfLanes } from './lanes.ts';
 import { eachQuad, foldQuads } from './quads.ts';
-import { F32x4, I32, I32x4, ModuleBuilder, type FunctionBuilder } from './wasm/index.ts';
+import {
+  F32x4,
+  I32,
+  I32x4,
+  kernelModule,
+  ModuleBuilder,
+  type FunctionBuilder,
+} from './wasm/index.ts';
 
 /** Inputs z and head; outputs log-probabilities [G, n] and log π_k N_k of every component [G, n, K]. */
 export const gaussianMixtureKernel: CpuKernel<MixtureParams> = (
@@ -131,9 +138,8 @@ export const gaussianMixtureBackwardKernel: CpuKernel<MixtureParams> = (
  * With x̂ = (z - μ)/σ and w the weight: ∂z = -Σ_k w x̂/σ, ∂μ = Σ_v w x̂/σ, and, since ∂σ/∂raw = σ/√(raw² + 4),
  * ∂raw = Σ_v w (x̂² - 1)/√(raw² + 4), or 0 at the smallest σ.
  */
-function backwardModule(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function backwardModule() {
+  return kernelModule((f, args, task) => {
     eachMixtureGroup(f, args, task, 5, (at, [z, head, weights, dz, dhead]) => {
       const { channelBytes, componentBytes, first, end } = at;
       const { logits, means, raws } = at.partsOf(head!);
@@ -188,5 +194,4 @@ function backwardModule(): ModuleBuilder {
       });
     });
   });
-  return module;
 }

@@ -8,7 +8,7 @@ import {
 } from './multi-tensor.ts';
 import { sumOfLanes } from './lanes.ts';
 import { foldQuads } from './quads.ts';
-import { F32, F32x4, I32, ModuleBuilder, readWords } from './wasm/index.ts';
+import { F32, F32x4, I32, kernelModule, readWords } from './wasm/index.ts';
 
 const squares: MultiTensorKernel = {
   name: 'sum of squares',
@@ -37,14 +37,12 @@ export const globalNormKernel: CpuKernel<object> = (run, { inputs, outputs: [nor
   });
 };
 
-function rootModule(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args) => {
+function rootModule() {
+  return kernelModule((f, args) => {
     const { partials, count, norm } = readWords(f, args, ['partials', 'count', 'norm']);
     const sum = foldQuads(f, 'sum', f.let(count.shl(2)), (quad) => quad.load(partials));
     f.store(norm, sum.lane(0).sqrt());
   });
-  return module;
 }
 
 /** Input a norm, []; output [2]: the factor that clips it, and whether it is finite. */
@@ -60,9 +58,8 @@ export const clipScaleKernel: CpuKernel<{ maxNorm: number }> = (
   });
 };
 
-function clipModule(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args) => {
+function clipModule() {
+  return kernelModule((f, args) => {
     const { norm, clip } = readWords(f, args, ['norm', 'clip']);
     const [value, largest] = [f.let(f.f32(norm)), f.let(f.f32(args, 8))];
     const isFinite = f.let(f.i32(norm).and(0x7f800000).ne(0x7f800000));
@@ -70,5 +67,4 @@ function clipModule(): ModuleBuilder {
     f.store(clip, isFinite.select(F32, factor, F32.of(0)));
     f.store(clip, isFinite.select(I32, I32.of(0x3f800000), I32.of(0)), 4);
   });
-  return module;
 }

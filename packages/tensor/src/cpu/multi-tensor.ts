@@ -2,7 +2,13 @@ import type { Tensor } from '../tensor.ts';
 import { floatWord } from './command-list.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { eachQuad, type Quad } from './quads.ts';
-import { ModuleBuilder, type F32x4, type FunctionBuilder, type I32 } from './wasm/index.ts';
+import {
+  kernelModule,
+  type F32x4,
+  type FunctionBuilder,
+  type I32,
+  type ModuleBuilder,
+} from './wasm/index.ts';
 
 // Many tensors, most of them small, in one command: they are cut into segments, and a task does some of them.
 
@@ -122,8 +128,7 @@ function multiTensorModule(kernel: MultiTensorKernel): ModuleBuilder {
   const { shared, numbers = [], blocks, eachNumbers = [], body } = kernel;
   const startsAt = 2 + shared.length + numbers.length;
   const segmentBytes = 4 * (1 + blocks.length + eachNumbers.length);
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+  return kernelModule((f, args, task) => {
     const pointers = shared.map((_, i) => f.let(f.i32(args, 4 * (2 + i))));
     const splats = numbers.map((_, i) => f.let(f.splat(args, 4 * (2 + shared.length + i))));
     const taskCount = f.i32(args, 4);
@@ -158,7 +163,6 @@ function multiTensorModule(kernel: MultiTensorKernel): ModuleBuilder {
       },
     });
   });
-  return module;
 }
 
 /** The items of tensors that are of one size at each index. */

@@ -9,7 +9,7 @@ import { eachQuad } from './quads.ts';
 import {
   F32x4,
   I32x4,
-  ModuleBuilder,
+  kernelModule,
   readWords,
   type FunctionBuilder,
   type I32,
@@ -35,9 +35,8 @@ export function fillRandom(
   });
 }
 
-function fillModule(distribution: Distribution): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function fillModule(distribution: Distribution) {
+  return kernelModule((f, args, task) => {
     const { state, call, y, bytes } = readWords(f, args, ['state', 'call', 'y', 'bytes']);
     const [offset, scale] = [f.let(f.splat(args, 16)), f.let(f.splat(args, 20))];
     const wordsAt = philoxBlocks(f, { state, call });
@@ -54,7 +53,6 @@ function fillModule(distribution: Distribution): ModuleBuilder {
       f.set(at, at.add(64));
     });
   });
-  return module;
 }
 
 function numbersOf(f: FunctionBuilder, distribution: Distribution, words: I32x4): F32x4 {
@@ -80,9 +78,8 @@ export function sampleRows(
 }
 
 /** The first index of the largest sum of two rows. */
-function argmaxModule(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function argmaxModule() {
+  return kernelModule((f, args, task) => {
     // prettier-ignore
     const w = readWords(f, args, ['logits', 'noise', 'to', 'rows', 'classes', 'rowsPerTask']);
     const bytes = f.let(w.classes.shl(2));
@@ -95,7 +92,6 @@ function argmaxModule(): ModuleBuilder {
       f.set(row, row.add(1));
     });
   });
-  return module;
 }
 
 function largestIndex(f: FunctionBuilder, logits: I32, noise: I32, bytes: I32): I32 {

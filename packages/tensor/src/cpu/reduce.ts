@@ -5,7 +5,7 @@ import type { Reduction, ReductionShape } from '../reduction.ts';
 import { floatWord } from './command-list.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { Reducer } from './reducer.ts';
-import { ModuleBuilder, readWords } from './wasm/index.ts';
+import { kernelModule, readWords } from './wasm/index.ts';
 
 /** Elements of a row, or rows of a column, that are added up at a stretch; longer ones take a second pass. */
 const rowChunk = 4096;
@@ -55,9 +55,8 @@ const words = [
 ] as const;
 
 /** A task reduces some groups: a group is one chunk of one outer index, and gives `inner` results. */
-function reduceModule(reduction: Reduction, dtype: DType, isRows: boolean): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function reduceModule(reduction: Reduction, dtype: DType, isRows: boolean) {
+  return kernelModule((f, args, task) => {
     const w = readWords(f, args, words);
     const group = f.let(task.div(w.columnTasks).mul(w.groupsPerTask));
     const endGroup = f.let(group.add(w.groupsPerTask).min(w.groups));
@@ -102,5 +101,4 @@ function reduceModule(reduction: Reduction, dtype: DType, isRows: boolean): Modu
       f.set(group, group.add(1));
     });
   });
-  return module;
 }

@@ -4,7 +4,7 @@ import { floatWord } from './command-list.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { storeLanes } from './pointwise/primitives.ts';
 import { foldQuads, type Quad } from './quads.ts';
-import { ModuleBuilder, readWords, type F32x4, type FunctionBuilder, I32 } from './wasm/index.ts';
+import { I32, kernelModule, readWords, type F32x4, type FunctionBuilder } from './wasm/index.ts';
 
 const elementsPerTask = 8192;
 
@@ -66,9 +66,8 @@ export function runRowKernel(
   });
 }
 
-function rowModule({ bindings, uniforms = [], body }: RowKernel): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function rowModule({ bindings, uniforms = [], body }: RowKernel) {
+  return kernelModule((f, args, task) => {
     const w = readWords(f, args, ['count', 'length', 'rowsPerTask']);
     const wordAt = (i: number): I32 => f.i32(args, 4 * i);
     const strides = bindings.map((_, i) => f.let(wordAt(4 + 2 * i)));
@@ -99,7 +98,6 @@ function rowModule({ bindings, uniforms = [], body }: RowKernel): ModuleBuilder 
       f.set(row, row.add(1));
     });
   });
-  return module;
 }
 
 /** Unlike `eachQuad` it writes `visit` once, for whole vectors and for what is left: faster for short rows. */

@@ -2,7 +2,7 @@ import type { IndexedAxis } from '../indexed-axis.ts';
 import type { Tensor } from '../tensor.ts';
 import { fillRow } from './fill.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
-import { I32, ModuleBuilder, readWords, type FunctionBuilder } from './wasm/index.ts';
+import { I32, kernelModule, readWords, type FunctionBuilder } from './wasm/index.ts';
 
 /** Columns of a task, unless there are enough outer indices to share out: at least a cache line. */
 const minColumns = 16;
@@ -38,9 +38,8 @@ const words = [
   'values', 'indices', 'result', 'length', 'inner', 'count', 'columns', 'columnTasks',
 ] as const;
 
-function scatterModule(perElement: boolean, isFloat: boolean): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function scatterModule(perElement: boolean, isFloat: boolean) {
+  return kernelModule((f, args, task) => {
     const w = readWords(f, args, words);
     const outer = f.let(task.div(w.columnTasks));
     const first = f.let(task.rem(w.columnTasks).mul(w.columns));
@@ -67,7 +66,6 @@ function scatterModule(perElement: boolean, isFloat: boolean): ModuleBuilder {
       f.set(index, index.add(perElement ? step : 4));
     });
   });
-  return module;
 }
 
 function addRow(f: FunctionBuilder, isFloat: boolean, target: I32, value: I32, bytes: I32): void {

@@ -1,6 +1,6 @@
 import { stridedLayout, type StridedCopy } from '../strided-copy.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
-import { ModuleBuilder, readWords, type FunctionBuilder, type I32 } from './wasm/index.ts';
+import { I32, kernelModule, readWords, type FunctionBuilder } from './wasm/index.ts';
 
 const elementsPerTask = 32768;
 
@@ -33,9 +33,8 @@ export function stridedCopy(run: CpuKernelRun, copy: StridedCopy): void {
 }
 
 /** A task copies some rows, the runs along the last axis; negative strides work because i32 wraps. */
-function copyModule(rank: number, isDense: boolean): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+function copyModule(rank: number, isDense: boolean) {
+  return kernelModule((f, args, task) => {
     const { from, to, rows, rowsPerTask } = readWords(f, args, [
       'from',
       'to',
@@ -61,7 +60,6 @@ function copyModule(rank: number, isDense: boolean): ModuleBuilder {
       f.set(row, row.add(1));
     });
   });
-  return module;
 }
 
 /** Copies `count` elements that lie side by side. */

@@ -1,5 +1,12 @@
 import { sumOfLanes } from '../lanes.ts';
-import { F32x4, I32, ModuleBuilder, readWords, type FunctionBuilder } from '../wasm/index.ts';
+import {
+  F32x4,
+  I32,
+  kernelModule,
+  ModuleBuilder,
+  readWords,
+  type FunctionBuilder,
+} from '../wasm/index.ts';
 import { edgeKernel, microKernel, type MicroKernel, type Tile } from './micro-kernel.ts';
 import { blockOfTask, matmulWords, type Block, type Words } from './task.ts';
 
@@ -53,9 +60,8 @@ function sweepColumns(
 }
 
 /** The kernel for few rows with B transposed: dot products of rows of A and rows of B, four at a time. */
-export function dotMatmul(): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+export function dotMatmul() {
+  return kernelModule((f, args, task) => {
     const w = readWords(f, args, matmulWords);
     const block = blockOfTask(f, w, task);
     const end = f.let(block.column.add(block.columns));
@@ -92,5 +98,4 @@ export function dotMatmul(): ModuleBuilder {
       f.loop(0, w.m, 1, (row) => dots(row, j, 1));
     });
   });
-  return module;
 }

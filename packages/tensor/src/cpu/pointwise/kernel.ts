@@ -1,6 +1,6 @@
 import type { DType } from '../../dtype.ts';
 import { linearize, type Expression, type Operand } from '../../expression/ast.ts';
-import { I32, ModuleBuilder, type FunctionBuilder } from '../wasm/index.ts';
+import { I32, kernelModule, type FunctionBuilder } from '../wasm/index.ts';
 import { castLanes, constantLanes, emitPrimitive, storeLanes, type Lanes4 } from './primitives.ts';
 
 /** What is baked into a pointwise kernel; shapes and strides are parameters. */
@@ -40,9 +40,8 @@ function pointwiseWords(layout: PointwiseLayout): string[] {
  * two columns. Where a row begins is derived from its number once for each run of the last outer
  * axis, and stepped within the run.
  */
-export function pointwiseModule(layout: PointwiseLayout): ModuleBuilder {
-  const module = new ModuleBuilder();
-  module.kernel((f, args, task) => {
+export function pointwiseModule(layout: PointwiseLayout) {
+  return kernelModule((f, args, task) => {
     const names = pointwiseWords(layout);
     const words = new Map(names.map((name, i) => [name, f.let(f.i32(args, 4 * i))]));
     const word = (name: string): I32 => words.get(name)!;
@@ -79,7 +78,6 @@ export function pointwiseModule(layout: PointwiseLayout): ModuleBuilder {
       });
     });
   });
-  return module;
 }
 
 /** Points `inputs` at a row's start; `runEnd` is the row up to which the last outer axis goes on. */

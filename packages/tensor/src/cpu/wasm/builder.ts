@@ -186,6 +186,15 @@ export class ModuleBuilder {
   }
 }
 
+/** A module of a kernel without procedures or scratch memory; see `ModuleBuilder.kernel`. */
+export function kernelModule(
+  build: (f: FunctionBuilder, args: I32, task: I32) => void,
+): ModuleBuilder {
+  const module = new ModuleBuilder();
+  module.kernel(build);
+  return module;
+}
+
 /** Reads consecutive 32-bit words at `args` into locals, named in order. */
 export function readWords<const Names extends readonly string[]>(
   f: FunctionBuilder,

@@ -1,4 +1,4 @@
-export { FunctionBuilder, ModuleBuilder, readWords } from './builder.ts';
+export { FunctionBuilder, kernelModule, ModuleBuilder, readWords } from './builder.ts';
 export {
   F32,
   F32x4,
