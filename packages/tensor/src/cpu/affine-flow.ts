@@ -39,9 +39,7 @@ function eachToken(
   const w = readWords(f, args, ['count', 'tokens', 'channels', 'tokensPerTask']);
   const blocks = Array.from({ length: blockCount }, (_, i) => f.let(f.i32(args, 4 * (4 + i))));
   const bytes = f.let(w.channels.shl(2));
-  const token = f.let(task.mul(w.tokensPerTask));
-  const end = f.let(token.add(w.tokensPerTask).min(w.count));
-  f.while(token.lt(end), () => {
+  f.eachOfTask(task, w.tokensPerTask, w.count, (token) => {
     const paramsRow: Token['paramsRow'] = (block, ahead) => {
       const shift = f.let(block.add(token.add(ahead).mul(bytes.shl(1))));
       return { shift, logScale: f.let(shift.add(bytes)) };
@@ -49,7 +47,6 @@ function eachToken(
     const row: Token['row'] = (block) => f.let(block.add(token.mul(bytes)));
     const isFirst = f.let(token.rem(w.tokens).eq(0));
     body({ token, isFirst, tokens: w.tokens, bytes, row, paramsRow }, blocks);
-    f.set(token, token.add(1));
   });
 }
 

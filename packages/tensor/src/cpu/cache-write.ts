@@ -30,9 +30,7 @@ function cacheWriteModule() {
     const w = readWords(f, args, words);
     const bytes = f.let(w.width.shl(2));
     const start = f.let(f.i32(w.position));
-    const row = f.let(task.mul(w.rowsPerTask));
-    const end = f.let(row.add(w.rowsPerTask).min(w.total));
-    f.while(row.lt(end), () => {
+    f.eachOfTask(task, w.rowsPerTask, w.total, (row) => {
       const target = f.let(start.add(row.rem(w.count)));
       f.if(target.lt(w.length), () => {
         const source = f.let(w.rows.add(row.mul(bytes)));
@@ -40,7 +38,6 @@ function cacheWriteModule() {
         const destination = f.let(w.cache.add(sequence.add(target).mul(bytes)));
         eachQuad(f, bytes, (quad) => quad.store(destination, quad.load(source)));
       });
-      f.set(row, row.add(1));
     });
   });
 }

@@ -52,14 +52,11 @@ export function writeOneHot(run: CpuKernelRun, indices: Tensor, to: Tensor, dept
     build: () =>
       kernelModule((f, args, task) => {
         const w = readWords(f, args, ['indices', 'to', 'count', 'depth']);
-        const i = f.let(task.mul(elementsPerTask));
-        const end = f.let(i.add(elementsPerTask).min(w.count));
-        f.while(i.lt(end), () => {
+        f.eachOfTask(task, elementsPerTask, w.count, (i) => {
           const index = f.let(f.i32(w.indices.add(i.shl(2))));
           const target = w.to.add(i.mul(w.depth).add(index).shl(2));
           // A negative index wraps to a huge one.
           f.if(index.lt(w.depth), () => f.store(target, F32.of(1)));
-          f.set(i, i.add(1));
         });
       }),
     words: [pointerOf(indices), pointerOf(to), indices.size, depth],

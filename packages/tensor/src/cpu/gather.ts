@@ -37,9 +37,7 @@ function gatherModule(perElement: boolean) {
   return kernelModule((f, args, task) => {
     const w = readWords(f, args, words);
     const bytes = f.let(w.inner.shl(2));
-    const row = f.let(task.mul(w.rowsPerTask));
-    const end = f.let(row.add(w.rowsPerTask).min(w.rows));
-    f.while(row.lt(end), () => {
+    f.eachOfTask(task, w.rowsPerTask, w.rows, (row) => {
       const outer = f.let(row.div(w.count));
       const target = f.let(w.result.add(row.mul(bytes)));
       const source = f.let(w.source.add(outer.mul(w.length).mul(bytes)));
@@ -61,7 +59,6 @@ function gatherModule(perElement: boolean) {
           () => fillRow(f, target, bytes, w.missing),
         );
       }
-      f.set(row, row.add(1));
     });
   });
 }

@@ -83,13 +83,10 @@ function argmaxModule() {
     // prettier-ignore
     const w = readWords(f, args, ['logits', 'noise', 'to', 'rows', 'classes', 'rowsPerTask']);
     const bytes = f.let(w.classes.shl(2));
-    const row = f.let(task.mul(w.rowsPerTask));
-    const end = f.let(row.add(w.rowsPerTask).min(w.rows));
-    f.while(row.lt(end), () => {
+    f.eachOfTask(task, w.rowsPerTask, w.rows, (row) => {
       const logits = f.let(w.logits.add(row.mul(bytes)));
       const noise = f.let(w.noise.add(row.mul(bytes)));
       f.store(w.to.add(row.shl(2)), largestIndex(f, logits, noise, bytes));
-      f.set(row, row.add(1));
     });
   });
 }

@@ -44,10 +44,8 @@ function copyModule(rank: number, isDense: boolean) {
     const perAxis = (group: number): I32[] =>
       Array.from({ length: rank }, (_, axis) => f.let(f.i32(args, 4 * (4 + group * rank + axis))));
     const [lengths, fromStrides, toStrides] = [perAxis(0), perAxis(1), perAxis(2)];
-    const row = f.let(task.mul(rowsPerTask));
-    const end = f.let(row.add(rowsPerTask).min(rows));
     const last = rank - 1;
-    f.while(row.lt(end), () => {
+    f.eachOfTask(task, rowsPerTask, rows, (row) => {
       const [source, target, rest] = [f.let(from), f.let(to), f.let(row)];
       for (let axis = last - 1; axis >= 0; axis--) {
         const coordinate = f.let(axis === 0 ? rest : rest.rem(lengths[axis]!));
@@ -57,7 +55,6 @@ function copyModule(rank: number, isDense: boolean) {
       }
       if (isDense) copyDense(f, source, target, lengths[last]!);
       else copyStrided(f, source, target, lengths[last]!, fromStrides[last]!, toStrides[last]!);
-      f.set(row, row.add(1));
     });
   });
 }

@@ -94,6 +94,16 @@ export class FunctionBuilder {
     });
   }
 
+  /** Runs `body` for a task's items: `perTask` of them from number `task · perTask` on, as far as there are `count`. */
+  eachOfTask(task: I32, perTask: I32 | number, count: I32, body: (i: I32) => void): void {
+    const i = this.let(task.mul(perTask));
+    const end = this.let(i.add(perTask).min(count));
+    this.while(i.lt(end), () => {
+      body(i);
+      this.set(i, i.add(1));
+    });
+  }
+
   /**
    * Repeats `body` until one of the conditions that it states with `leave` holds; all of them at its
    * own level, not inside another loop or branch.
