@@ -30,14 +30,16 @@ function reduceByLn2(f: FunctionBuilder, x: F32x4): { n: I32x4; r: F32x4 } {
   return { n, r };
 }
 
+/** (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2. */
+// prettier-ignore
+const expCoefficients = [
+  1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5,
+];
+
 /** e^x; overflows to ∞, and passes through the denormals to 0. */
 export const exp: VectorFunction = (f, x) => {
   const { n, r } = reduceByLn2(f, f.let(x.pmin(89).pmax(-104)));
-  const p = polynomial(
-    f,
-    r,
-    [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5],
-  );
+  const p = polynomial(f, r, expCoefficients);
   const value = p.madd(r.mul(r), r.add(1));
   // Two factors, since 2^n itself may not be a normal number.
   const half = f.let(n.shrSigned(1));
@@ -47,11 +49,7 @@ export const exp: VectorFunction = (f, x) => {
 /** e^x - 1, accurate near 0. */
 export const expm1: VectorFunction = (f, x) => {
   const { n, r } = reduceByLn2(f, f.let(x.pmin(89).pmax(-20)));
-  const p = polynomial(
-    f,
-    r,
-    [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5],
-  );
+  const p = polynomial(f, r, expCoefficients);
   const reduced = f.let(p.madd(r.mul(r), r));
   // 2 (2^(n-1) (e^r - 1) + 2^(n-1) - 1/2): half the size, so that n = 128 does not overflow.
   const scale = f.let(powerOfTwo(n.sub(1)));
