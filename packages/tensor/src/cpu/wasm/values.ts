@@ -72,22 +72,15 @@ export class F32 extends Value {
   sub = (o: F32 | number): F32 => this.#op(0x93, o);
   mul = (o: F32 | number): F32 => this.#op(0x94, o);
   div = (o: F32 | number): F32 => this.#op(0x95, o);
-  max = (o: F32 | number): F32 => this.#op(0x97, o);
   ne = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5c]);
-  lt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5d]);
   gt = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5e]);
   le = (o: F32 | number): I32 => new I32([this.code, F32.of(o).code, 0x5f]);
   sqrt = (): F32 => new F32([this.code, 0x91]);
-  splat = (): F32x4 => new F32x4([this.code, simd(0x13)]);
-}
-
-/** What the two vector classes share: bits, lanes, selection. */
-abstract class Vector extends Value {
-  static readonly type: number = 0x7b;
 }
 
 /** Four 32-bit integers; also the mask (all ones or all zeros a lane) that comparisons give. */
-export class I32x4 extends Vector {
+export class I32x4 extends Value {
+  static readonly type = 0x7b;
   static of(value: I32x4 | number): I32x4 {
     if (typeof value !== 'number') return value;
     return new I32x4([simd(12), int32(value), int32(value), int32(value), int32(value)]);
@@ -135,7 +128,8 @@ const shuffleBytes = (lanes: Lanes): Code =>
   lanes.map((l) => [4 * l, 4 * l + 1, 4 * l + 2, 4 * l + 3]);
 
 /** Four float32 lanes. */
-export class F32x4 extends Vector {
+export class F32x4 extends Value {
+  static readonly type = 0x7b;
   static of(value: F32x4 | number): F32x4 {
     if (typeof value !== 'number') return value;
     const lane = float32(value);
@@ -170,7 +164,6 @@ export class F32x4 extends Vector {
   lt = (o: F32x4 | number): I32x4 => this.#compare(0x43, o);
   gt = (o: F32x4 | number): I32x4 => this.#compare(0x44, o);
   le = (o: F32x4 | number): I32x4 => this.#compare(0x45, o);
-  ge = (o: F32x4 | number): I32x4 => this.#compare(0x46, o);
   abs = (): F32x4 => this.#unary(0xe0);
   neg = (): F32x4 => this.#unary(0xe1);
   sqrt = (): F32x4 => this.#unary(0xe3);
