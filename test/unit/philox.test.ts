@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import {
-  philox4x32,
   philoxBits,
   philoxIntegers,
   philoxNormals,
   philoxPermutation,
   philoxUniforms,
 } from '@farmer/tensor';
+import { philox4x32 } from '../../packages/tensor/src/random/philox.ts';
 import { distanceToNormal, distanceToUniform, moments } from '../support/statistics.ts';
 
 const count = 200_000;

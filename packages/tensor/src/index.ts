@@ -1,6 +1,6 @@
 export { apply, apply1, currentRecorder, withRecorder } from './apply.ts';
 export type { Call, Recorder } from './apply.ts';
-export { browserPoolOptions, spawnBrowserWorker } from './cpu/browser-workers.ts';
+export { browserPoolOptions } from './cpu/browser-workers.ts';
 export { CpuDevice } from './cpu/device.ts';
 export { ThreadPool } from './cpu/pool.ts';
 export type { SpawnWorker } from './cpu/pool.ts';
@@ -18,10 +18,10 @@ export { sampleRandom } from './sample.ts';
 export type { SampleRandom } from './sample.ts';
 export { openPageDevice } from './page-device.ts';
 export type { PageDeviceOptions } from './page-device.ts';
-export { persist, scope, tensorsIn } from './scope.ts';
+export { persist, scope } from './scope.ts';
 export * from './shape.ts';
 export { ShapeDevice } from './shape-device.ts';
-export { empty, scalar, SharedStorage, tensor, Tensor } from './tensor.ts';
+export { empty, scalar, tensor, Tensor } from './tensor.ts';
 export { Autotuner } from './webgpu/autotune.ts';
 export type { TuningChoices } from './webgpu/autotune.ts';
 export { WebGpuDevice } from './webgpu/device.ts';
@@ -77,7 +77,7 @@ export {
   philoxPermutation,
   philoxUniforms,
 } from './random/distributions.ts';
-export { philox4x32, philoxBits, philoxWgsl } from './random/philox.ts';
+export { philoxBits } from './random/philox.ts';
 export { sgdUpdate } from './ops/sgd.ts';
 export type { SgdParams } from './ops/sgd.ts';
 export { registry } from './ops/registry.ts';

@@ -43,7 +43,7 @@ export function persist<T>(value: T): T {
 }
 
 /** All tensors inside a value: itself, or members of arrays, maps, sets and objects (not of functions). */
-export function tensorsIn(value: unknown): Set<Tensor> {
+function tensorsIn(value: unknown): Set<Tensor> {
   const found = new Set<Tensor>();
   const seen = new Set<unknown>();
   const visit = (item: unknown): void => {

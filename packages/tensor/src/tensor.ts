@@ -11,7 +11,7 @@ import { keepInScope, tensorBrand } from './scope.ts';
 import { checkShape, formatShape, ShapeError, sizeOf, type Shape } from './shape.ts';
 
 /** A block of device memory that one or more tensors share. */
-export class SharedStorage {
+class SharedStorage {
   #tensors = 0;
   readonly device: Device;
   readonly storage: Storage;

@@ -12,13 +12,8 @@ export class Embedding extends Module {
     this.weight = init.normal([count, width], std);
   }
 
-  /** The number of vectors. */
-  get count(): number {
-    return this.weight.shape[0]!;
-  }
-
   /**
-   * @param indices i32 [...], below `count`
+   * @param indices i32 [...], from 0 to count − 1; others give NaN
    * @returns [..., width]
    */
   forward(indices: Tensor): Tensor {

@@ -1,7 +1,7 @@
 import type { PoolOptions, SpawnWorker } from './pool.ts';
 
 /** Starts a page's worker from text alone: no file has to be served. */
-export const spawnBrowserWorker: SpawnWorker = (source, data, onDeath) => {
+const spawnBrowserWorker: SpawnWorker = (source, data, onDeath) => {
   const program = `${source}\nonmessage = ({ data }) => start(data);`;
   const url = URL.createObjectURL(new Blob([program], { type: 'text/javascript' }));
   const worker = new Worker(url);
