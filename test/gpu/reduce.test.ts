@@ -121,8 +121,8 @@ for (const adapter of testAdapters) {
       expect(await values(() => mapReduce('x * k', { x: short, wide, k: 2 }, options))).toEqual([
         20, 20,
       ]);
-      expect(() => mapReduce('x', { x: short }, { reduce: 'sum', axis: 0 })).toThrow(
-        'mapReduce: reduces the last axis only, not axis 0 of [1, 4]',
+      expect(() => mapReduce('x * y', { x: short, k: 2 }, options)).toThrow(
+        'mapReduce: no input "y"; there are x, k',
       );
     });
 

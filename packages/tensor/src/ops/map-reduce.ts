@@ -3,10 +3,11 @@ import { substitute, type Expression } from '../expression/ast.ts';
 import { parse } from '../expression/parse.ts';
 import type { Op, Sample, VjpCall } from '../op.ts';
 import type { SampleRandom } from '../sample.ts';
-import { broadcastShapes, formatShape, normalizeAxis, ShapeError, type Shape } from '../shape.ts';
+import { broadcastShapes, formatShape, ShapeError, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { mapReduceKernel } from '../webgpu/map-reduce.ts';
 import { map, mapOp, type MapParams } from './map.ts';
+import { broadcastInputs, type NamedInputs } from './named-inputs.ts';
 import { logSumExp, logSumExpOp, max, maxOp, sum, sumOp } from './reduce.ts';
 import { reshape } from './reshape.ts';
 
@@ -151,31 +152,19 @@ function sampleMapReduce(random: SampleRandom): Sample<MapReduceParams> {
  *     mapReduce('(x - mean) * (x - mean)', { x, mean }, { reduce: 'sum' })
  *
  * @param inputs f32 tensors, or numbers (which compile to nothing new when they change)
- * @param axis only the last one; permute or use `map` and a reduction for others
  * @returns the broadcast shape without its last axis
  * @throws ExpressionError for a formula that does not parse, ShapeError for shapes that do not fit
  */
 export function mapReduce(
   expression: string | Expression,
-  inputs: Readonly<Record<string, Tensor | number>>,
-  { reduce, axis = -1 }: { reduce: RowReduce; axis?: number },
+  inputs: NamedInputs,
+  { reduce }: { reduce: RowReduce },
 ): Tensor {
   const parsed = typeof expression === 'string' ? parse(expression) : expression;
-  const names = Object.keys(inputs).filter((name) => typeof inputs[name] !== 'number');
-  const tensors = names.map((name) => inputs[name] as Tensor);
-  const numbers = Object.fromEntries(
-    Object.entries(inputs).filter(
-      (entry): entry is [string, number] => typeof entry[1] === 'number',
-    ),
-  );
+  const { names, tensors, numbers } = broadcastInputs('mapReduce', [parsed], inputs);
   const shape = broadcastShapes('mapReduce', ...tensors.map((tensor) => tensor.shape));
-  if (normalizeAxis('mapReduce', axis, shape.length) !== shape.length - 1) {
-    throw new ShapeError(
-      `mapReduce: reduces the last axis only, not axis ${axis} of ${formatShape(shape)}`,
-    );
-  }
   // One team a row is too few for a very long row; two passes cut it into chunks.
-  if (shape.at(-1)! > 16384) {
+  if ((shape.at(-1) ?? 0) > 16384) {
     return reductions[reduce](map(parsed, inputs), { axes: [-1] });
   }
   return apply1(mapReduceOp, tensors, { expression: parsed, names, numbers, reduce });

@@ -3,7 +3,7 @@ import { computeType } from '../compute-type.ts';
 import { offsetAt } from '../coordinates.ts';
 import { mapKernel } from '../cpu/map.ts';
 import type { DType } from '../dtype.ts';
-import { constant, inputNames, input, type Expression } from '../expression/ast.ts';
+import { constant, input, type Expression } from '../expression/ast.ts';
 import { differentiate } from '../expression/differentiate.ts';
 import { evaluate } from '../expression/evaluate.ts';
 import { parse } from '../expression/parse.ts';
@@ -16,6 +16,7 @@ import type { SampleRandom } from '../sample.ts';
 import { broadcastShapes, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { pointwiseKernel } from '../webgpu/pointwise.ts';
+import { broadcastInputs, type NamedInputs } from './named-inputs.ts';
 import { sumTo } from './sum-to.ts';
 
 export interface MapParams {
@@ -116,7 +117,7 @@ function gradientOf(
  */
 export function map(
   expression: string | Expression,
-  inputs: Readonly<Record<string, Tensor | number>>,
+  inputs: NamedInputs,
   options: { dtype?: DType } = {},
 ): Tensor {
   return mapMany([expression], inputs, options)[0]!;
@@ -125,27 +126,13 @@ export function map(
 /** Several formulas over the same inputs in one kernel; one tensor each, all of the common broadcast shape. */
 export function mapMany(
   expressions: readonly (string | Expression)[],
-  inputs: Readonly<Record<string, Tensor | number>>,
+  inputs: NamedInputs,
   options: { dtype?: DType } = {},
 ): Tensor[] {
   const parsed = expressions.map((e) => (typeof e === 'string' ? parse(e) : e));
-  const tensors: Record<string, Tensor> = {};
-  const numbers: Record<string, number> = {};
-  for (const name of inputNames(...parsed)) {
-    const value = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
-    if (value === undefined) {
-      throw new Error(`map: no input "${name}"; there are ${Object.keys(inputs).join(', ')}`);
-    }
-    if (typeof value === 'number') numbers[name] = value;
-    else tensors[name] = value;
-  }
-  // Tensors that a formula does not use still take part in the broadcast shape.
-  for (const [name, value] of Object.entries(inputs)) {
-    if (typeof value !== 'number') tensors[name] ??= value;
-  }
-  const list = Object.values(tensors);
-  const dtype = options.dtype ?? computeType(list);
-  return apply(mapOp, list, { expressions: parsed, names: Object.keys(tensors), numbers, dtype });
+  const { names, tensors, numbers } = broadcastInputs('map', parsed, inputs);
+  const dtype = options.dtype ?? computeType(tensors);
+  return apply(mapOp, tensors, { expressions: parsed, names, numbers, dtype });
 }
 
 const sampleFormulas = [

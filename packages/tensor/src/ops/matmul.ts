@@ -19,6 +19,7 @@ import {
 import type { Tensor } from '../tensor.ts';
 import { runTunedMatmul } from '../webgpu/matmul/tune.ts';
 import { matmulVjp } from './matmul-vjp.ts';
+import { pickInputs, type NamedInputs } from './named-inputs.ts';
 
 export interface MatmulParams {
   readonly transposeA: boolean;
@@ -126,7 +127,7 @@ export interface MatmulOptions {
   /** A formula in the sum `acc` and named inputs, such as 'gelu(acc + bias)'. */
   epilogue?: string | Expression;
   /** The formula's inputs: numbers, or tensors that broadcast to the product. */
-  inputs?: Readonly<Record<string, Tensor | number>>;
+  inputs?: NamedInputs;
 }
 
 /**
@@ -140,22 +141,8 @@ export interface MatmulOptions {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false, epilogue = 'acc', inputs = {} } = options;
   const expression = typeof epilogue === 'string' ? parse(epilogue) : epilogue;
-  const tensors: Tensor[] = [];
-  const names: string[] = [];
-  const numbers: Record<string, number> = {};
-  for (const name of inputNames(expression)) {
-    if (name === 'acc') continue;
-    const value = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
-    if (value === undefined) {
-      const known = ['acc', ...Object.keys(inputs)].join(', ');
-      throw new Error(`matmul: the epilogue has no input "${name}"; there are ${known}`);
-    }
-    if (typeof value === 'number') numbers[name] = value;
-    else {
-      names.push(name);
-      tensors.push(value);
-    }
-  }
+  const used = inputNames(expression).filter((name) => name !== 'acc');
+  const { names, tensors, numbers } = pickInputs('matmul', used, inputs);
   const params = { transposeA, transposeB, epilogue: expression, names, numbers };
   return apply1(matmulOp, [a, b, ...tensors], params);
 }
