@@ -227,6 +227,23 @@ describeOnDevices('autograd', (device) => {
     value.dispose();
   });
 
+  test('an input that passes through customVjp or checkpoint unchanged has the right gradient', async () => {
+    const reversed = (v: Tensor) =>
+      customVjp(
+        [v],
+        (v) => v,
+        (gradient) => [map('-gradient', { gradient })],
+      );
+    const used = (v: Tensor) =>
+      checkpoint(() => {
+        map('2 * v', { v });
+        return v;
+      });
+    const squares = (f: (v: Tensor) => Tensor) => grad((v) => sum(map('y * y', { y: f(v) })))(w);
+    close(await values(squares(reversed)), await values(map('-2 * w', { w })));
+    close(await values(squares(used)), await values(map('2 * w', { w })));
+  });
+
   test('customVjp frees what its forward pass makes on the way', async () => {
     const twice = () =>
       customVjp(

@@ -17,7 +17,13 @@ export function customVjp(
   vjp: CustomVjp,
   name = 'custom',
 ): Tensor {
-  const output = withRecorder(null, () => scope(() => forward(...inputs)));
+  const output = withRecorder(null, () =>
+    scope(() => {
+      const made = forward(...inputs);
+      // A tape knows tensors by their ids, so that an input that passes through needs another one.
+      return inputs.includes(made) ? made.alias(made.shape) : made;
+    }),
+  );
   // Only its name and vjp are ever used: it has already run.
   const op = {
     name,
