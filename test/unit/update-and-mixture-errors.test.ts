@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { arenaOffsets, arenaSize, registry, type TensorSpec } from '@farmer/tensor';
+import { arenaOffsets, arenaSize, parse, registry, type TensorSpec } from '@farmer/tensor';
 
 const spec = (...shape: number[]): TensorSpec => ({ shape, dtype: 'f32' });
 
@@ -57,5 +57,37 @@ test('a sum or a cache in place refuses integers, whose bits it would add or sto
   ] as const) {
     expect(() => infer('addAssign', [...pair], undefined)).toThrow('needs two f32 tensors');
     expect(() => infer('cacheWrite', [...pair, position], {})).toThrow('expected f32');
+  }
+});
+
+test('ops of floats alone refuse integers, whose bits their kernels would take for floats', () => {
+  const heads = { heads: 1, causal: false };
+  const mixture = { components: 1, logitScale: 1, scale: 1 };
+  const decays = { momentum: 0, weightDecay: [0] };
+  const product = { transposeA: false, transposeB: false, epilogue: parse('acc'), names: [] };
+  const adamw = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: [0] };
+  const [scalars, clip, vector] = [spec(4), spec(2), spec(4)];
+  const cases: [string, TensorSpec[], unknown][] = [
+    ['matmul', [spec(2, 3), spec(3, 4)], { ...product, numbers: {} }],
+    ['attention', [spec(1, 2, 4), spec(1, 3, 4), spec(1, 3, 4)], heads],
+    ['affineFlow', [spec(1, 2, 3), spec(1, 2, 6)], {}],
+    ['gaussianMixtureLogProb', [spec(2, 1, 3), spec(2, 7)], mixture],
+    ['sampleGaussianMixture', [spec(2, 7), spec(2, 1), spec(2, 1, 3)], mixture],
+    ['globalNorm', [spec(3), spec(2, 2)], {}],
+    ['clipScale', [spec()], { maxNorm: 1 }],
+    ['adamw of 1', [scalars, clip, vector, vector, vector, vector], adamw],
+    ['sgd of 7', [scalars, clip, ...Array(14).fill(vector)], { ...decays, weightDecay: Array(7) }],
+    ['ema of 13', Array(26).fill(vector), { decay: 0.9 }],
+  ];
+  for (const [name, inputs, params] of cases) {
+    expect(() => infer(name, inputs, params), name).not.toThrow();
+    inputs.forEach((_, wrong) => {
+      const some = inputs.map((input, i) =>
+        i === wrong ? { ...input, dtype: 'i32' as const } : input,
+      );
+      expect(() => infer(name, some, params), name).toThrow(
+        `input ${wrong} is i32; cast it to f32`,
+      );
+    });
   }
 });

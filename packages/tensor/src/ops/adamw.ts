@@ -6,6 +6,7 @@ import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
 import { adamwKernel } from '../webgpu/optimisers.ts';
 import { arenaOffsets, checkArena, checkDecays, checkPairs } from './arena.ts';
+import { checkFloats } from './check-floats.ts';
 import { sampleArena, sampleUpdate } from './sample-update.ts';
 
 export interface AdamwParams {
@@ -28,6 +29,7 @@ export const adamwOp = memoize((count: number): Op<AdamwParams> => {
     mutates: [...Array.from({ length: count }, (_, i) => 2 + i), 2 + 2 * count, 2 + 2 * count + 1],
     infer(inputs, { weightDecay }) {
       const { parameters, gradients, moments } = split(inputs);
+      checkFloats('adamw', inputs);
       checkDecays('adamw', count, weightDecay);
       checkPairs('adamw', parameters, gradients, 'gradient');
       moments.forEach((arena) => checkArena('adamw', arena, parameters));

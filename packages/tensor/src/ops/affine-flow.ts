@@ -9,6 +9,7 @@ import type { SampleRandom } from '../sample.ts';
 import { formatShape, sameShape, ShapeError, sizeOf, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { affineFlowBackwardKernel, affineFlowKernel } from '../webgpu/affine-flow.ts';
+import { checkFloats } from './check-floats.ts';
 import { map } from './map.ts';
 
 type NoParams = Record<never, never>;
@@ -17,7 +18,7 @@ type NoParams = Record<never, never>;
 export const affineFlowOp: Op<NoParams> = {
   name: 'affineFlow',
   infer(inputs) {
-    const shape = checkInputs('affineFlow', inputs);
+    const shape = checkInputs(inputs);
     return [
       { shape, dtype: 'f32' },
       { shape: shape.slice(0, 2), dtype: 'f32' },
@@ -102,12 +103,14 @@ function eachMoved(
   }
 }
 
-function checkInputs(op: string, [x, params]: readonly TensorSpec[]): Shape {
+function checkInputs(inputs: readonly TensorSpec[]): Shape {
+  checkFloats('affineFlow', inputs);
+  const [x, params] = inputs;
   const [batch, tokens, channels] = x!.shape;
   const wanted = [batch, tokens, 2 * (channels ?? 0)];
   if (x!.shape.length !== 3 || !sameShape(params!.shape, wanted as number[])) {
     throw new ShapeError(
-      `${op}: needs x [batch, tokens, channels] and params [batch, tokens, 2·channels], ` +
+      `affineFlow: needs x [batch, tokens, channels] and params [batch, tokens, 2·channels], ` +
         `got ${formatShape(x!.shape)} and ${formatShape(params!.shape)}`,
     );
   }

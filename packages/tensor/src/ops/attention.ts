@@ -8,6 +8,7 @@ import { formatShape, sameShape, ShapeError, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { runAttention } from '../webgpu/attention/forward.ts';
 import { attentionBackward } from './attention-backward.ts';
+import { checkFloats } from './check-floats.ts';
 import { map } from './map.ts';
 
 export interface AttentionParams {
@@ -58,6 +59,7 @@ function inferAttention(
       `attention: q, k, v are ${shapes}; expected [batch, queries, width] and twice [batch, keys, width], keys and width ≥ 1`,
     );
   }
+  checkFloats('attention', [q, k, v]);
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
     throw new ShapeError(`attention: ${heads} heads do not divide a width of ${width}`);
   }

@@ -6,6 +6,7 @@ import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
 import { emaKernel } from '../webgpu/optimisers.ts';
 import { checkPairs } from './arena.ts';
+import { checkFloats } from './check-floats.ts';
 import { sampleUpdate } from './sample-update.ts';
 
 /** Moves `count` averages towards as many parameters. */
@@ -13,6 +14,7 @@ export const emaOp = memoize((count: number): Op<{ decay: number }> => ({
   name: `ema of ${count}`,
   mutates: Array.from({ length: count }, (_, i) => i),
   infer(inputs) {
+    checkFloats('ema', inputs);
     checkPairs('ema', inputs.slice(count), inputs.slice(0, count), 'average');
     return [];
   },

@@ -10,6 +10,7 @@ import { sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { gaussianMixtureBackwardKernel } from '../webgpu/gaussian-mixture-backward.ts';
 import { gaussianMixtureKernel } from '../webgpu/gaussian-mixture.ts';
+import { checkFloats } from './check-floats.ts';
 import { map } from './map.ts';
 import {
   checkMixture,
@@ -25,6 +26,7 @@ import { reshape } from './reshape.ts';
 export const gaussianMixtureOp: Op<MixtureParams> = {
   name: 'gaussianMixtureLogProb',
   infer([z, head], params) {
+    checkFloats('gaussianMixtureLogProb', [z!, head!]);
     checkMixture('gaussianMixtureLogProb', z!.shape, head!.shape, params);
     const [groups, values] = z!.shape as [number, number];
     return [

@@ -8,6 +8,7 @@ import { ndarray } from '../reference.ts';
 import { formatShape, ShapeError, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { clipScaleKernel, globalNormKernel } from '../webgpu/global-norm.ts';
+import { checkFloats } from './check-floats.ts';
 
 type NoParams = Record<never, never>;
 
@@ -15,10 +16,7 @@ type NoParams = Record<never, never>;
 export const globalNormOp: Op<NoParams> = {
   name: 'globalNorm',
   infer(inputs) {
-    const wrong = inputs.findIndex(({ dtype }) => dtype !== 'f32');
-    if (wrong >= 0) {
-      throw new TypeError(`globalNorm: tensor ${wrong} is ${inputs[wrong]!.dtype}, needs f32`);
-    }
+    checkFloats('globalNorm', inputs);
     return [{ shape: [], dtype: 'f32' }];
   },
   reference(inputs) {
@@ -42,6 +40,7 @@ export const clipScaleOp: Op<{ maxNorm: number }> = {
     if (sizeOf(norm!.shape) !== 1) {
       throw new ShapeError(`clipScale: needs one norm, got shape ${formatShape(norm!.shape)}`);
     }
+    checkFloats('clipScale', [norm!]);
     return [{ shape: [2], dtype: 'f32' }];
   },
   reference([norm], { maxNorm }) {

@@ -18,6 +18,7 @@ import {
 } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { runTunedMatmul } from '../webgpu/matmul/tune.ts';
+import { checkFloats } from './check-floats.ts';
 import { matmulVjp } from './matmul-vjp.ts';
 import { pickInputs, type NamedInputs } from './named-inputs.ts';
 
@@ -66,9 +67,7 @@ function outputShape(inputs: readonly TensorSpec[], params: MatmulParams): Shape
       `matmul: ${shapes} do not fit: ${k} columns on the left, ${inner} rows on the right; they must be equal`,
     );
   }
-  inputs.forEach(({ dtype }, i) => {
-    if (dtype !== 'f32') throw new ShapeError(`matmul: input ${i} is ${dtype}; cast it to f32`);
-  });
+  checkFloats('matmul', inputs);
   const shape = [...broadcastShapes('matmul (batch axes)', a.slice(0, -2), b.slice(0, -2)), m, n];
   inputs.slice(2).forEach((input, i) => {
     if (!sameShape(broadcastShapes('matmul (epilogue)', shape, input.shape), shape)) {

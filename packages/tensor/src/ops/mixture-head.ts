@@ -59,7 +59,7 @@ export function checkMixture(
   op: string,
   z: Shape,
   head: Shape,
-  { components }: Pick<MixtureParams, 'components'>,
+  { components }: MixtureParams,
 ): void {
   const [groups, , channels] = z;
   const wanted = components * (1 + 2 * (channels ?? 0));

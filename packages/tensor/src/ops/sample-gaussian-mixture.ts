@@ -5,6 +5,7 @@ import { ndarray, ndarrayOf } from '../reference.ts';
 import { formatShape, sameShape, ShapeError } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { sampleGaussianMixtureKernel } from '../webgpu/sample-gaussian-mixture.ts';
+import { checkFloats } from './check-floats.ts';
 import {
   checkMixture,
   mixtureAt,
@@ -16,7 +17,9 @@ import {
 /** Draws from diagonal Gaussian mixtures, given the random numbers. */
 export const sampleGaussianMixtureOp: Op<MixtureParams> = {
   name: 'sampleGaussianMixture',
-  infer([head, uniforms, normals], params) {
+  infer(inputs, params) {
+    checkFloats('sampleGaussianMixture', inputs);
+    const [head, uniforms, normals] = inputs;
     checkMixture('sampleGaussianMixture', normals!.shape, head!.shape, params);
     if (!sameShape(uniforms!.shape, normals!.shape.slice(0, 2))) {
       throw new ShapeError(

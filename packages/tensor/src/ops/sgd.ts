@@ -6,6 +6,7 @@ import { ndarray } from '../reference.ts';
 import type { Tensor } from '../tensor.ts';
 import { sgdKernel } from '../webgpu/optimisers.ts';
 import { arenaOffsets, checkArena, checkDecays, checkPairs } from './arena.ts';
+import { checkFloats } from './check-floats.ts';
 import { sampleArena, sampleUpdate } from './sample-update.ts';
 
 export interface SgdParams {
@@ -31,6 +32,7 @@ export const sgdOp = memoize((count: number, hasVelocities: boolean): Op<SgdPara
     mutates: hasVelocities ? [...mutated, 2 + 2 * count] : mutated,
     infer(inputs, { weightDecay }) {
       const { parameters, gradients, velocities } = split(inputs);
+      checkFloats('sgd', inputs);
       checkDecays('sgd', count, weightDecay);
       checkPairs('sgd', parameters, gradients, 'gradient');
       velocities.forEach((arena) => checkArena('sgd', arena, parameters));
