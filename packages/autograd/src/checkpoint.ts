@@ -1,6 +1,13 @@
-import { currentRecorder, scope, withRecorder, type Call, type Tensor } from '@farmer/tensor';
+import {
+  currentRecorder,
+  differentiableInputs,
+  scope,
+  withRecorder,
+  type Call,
+  type Tensor,
+} from '@farmer/tensor';
 import { customVjp } from './custom-vjp.ts';
-import { flowsThrough, Tape } from './tape.ts';
+import { Tape } from './tape.ts';
 
 /**
  * Runs `body` without keeping its intermediate values; the backward pass computes them again. Trades one more
@@ -41,10 +48,9 @@ class UsedTensors {
     return this.#made.has(tensor.id);
   }
 
-  record(call: Call): void {
-    const { op, inputs, outputs } = call;
+  record({ op, inputs, outputs }: Call): void {
     if (!op.vjp) return;
-    const sources = flowsThrough(call).map((i) => inputs[i]!);
+    const sources = differentiableInputs(op, inputs).map((i) => inputs[i]!);
     const used = sources.filter((input) => this.#outer.tracks(input));
     for (const input of used) this.tensors.add(input);
     if (used.length === 0 && !sources.some((input) => this.made(input))) return;

@@ -1,7 +1,8 @@
 import {
+  differentiableInputs,
+  formatShape,
   map,
   scope,
-  formatShape,
   withMemoryTag,
   withRecorder,
   type Call,
@@ -54,7 +55,7 @@ export class Tape implements Recorder {
         `${op.name}: rewrites a tensor that a gradient flows through; run it outside of the tape`,
       );
     }
-    if (!op.vjp || !flowsThrough(call).some((i) => this.tracks(inputs[i]!))) return;
+    if (!op.vjp || !differentiableInputs(op, inputs).some((i) => this.tracks(inputs[i]!))) return;
     for (const tensor of [...inputs, ...outputs]) tensor.retain();
     for (const output of outputs) if (output.dtype === 'f32') this.#tracked.add(output.id);
     this.#nodes.push(call);
@@ -122,7 +123,7 @@ export class Tape implements Recorder {
   #backwardThrough({ op, inputs, outputs, params }: Call, gradients: Gradients): void {
     const incoming = outputs.map((output) => gradients.get(output.id) ?? null);
     if (incoming.every((gradient) => gradient === null)) return;
-    const flows = new Set(flowsThrough({ op, inputs }));
+    const flows = new Set(differentiableInputs(op, inputs));
     const needed = inputs.map((input, i) => flows.has(i) && this.tracks(input));
     scope(() => {
       const takeSum = (i: number) => gradients.take(inputs[i]!.id);
@@ -132,11 +133,6 @@ export class Tape implements Recorder {
       );
     });
   }
-}
-
-/** The inputs of an op that it is differentiable in, by their places. */
-export function flowsThrough({ op, inputs }: Pick<Call, 'op' | 'inputs'>): readonly number[] {
-  return op.differentiable ?? inputs.flatMap(({ dtype }, i) => (dtype === 'f32' ? [i] : []));
 }
 
 function release({ inputs, outputs }: Call): void {

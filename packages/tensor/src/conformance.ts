@@ -1,12 +1,12 @@
 import { apply } from './apply.ts';
 import type { Device } from './device.ts';
-import type { Op, Sample } from './op.ts';
+import { differentiableInputs, type Op, type Sample } from './op.ts';
 import { registry } from './ops/registry.ts';
 import { ndarray, type NdArray } from './reference.ts';
 import { sampleRandom } from './sample.ts';
 import { scope } from './scope.ts';
-import { sizeOf } from './shape.ts';
-import { tensor } from './tensor.ts';
+import { formatShape, sizeOf } from './shape.ts';
+import { tensor, type Tensor } from './tensor.ts';
 
 /** A source of uniforms for one sample case (mulberry32). */
 export function uniformSource(seed: number): () => number {
@@ -20,13 +20,16 @@ export function uniformSource(seed: number): () => number {
   };
 }
 
+const upload = ({ data, shape, dtype }: NdArray, device: Device): Tensor =>
+  tensor(data, shape, dtype, device);
+
 async function read(
   op: Op<unknown>,
   device: Device,
   { inputs, params }: Sample<unknown>,
 ): Promise<NdArray[]> {
   const outputs = scope(() => {
-    const tensors = inputs.map(({ data, shape, dtype }) => tensor(data, shape, dtype, device));
+    const tensors = inputs.map((array) => upload(array, device));
     const made = apply(op, tensors, params, device);
     return op.mutates ? [...made, ...op.mutates.map((i) => tensors[i]!)] : made;
   });
@@ -38,7 +41,7 @@ async function read(
 }
 
 function describe(op: Op<unknown>, sample: Sample<unknown>): string {
-  const shapes = sample.inputs.map(({ shape }) => `[${shape.join(', ')}]`).join(' ');
+  const shapes = sample.inputs.map(({ shape }) => formatShape(shape)).join(' ');
   return `${op.name} on ${shapes || 'no inputs'} ${JSON.stringify(sample.params)}`.slice(0, 600);
 }
 
@@ -85,8 +88,7 @@ export async function checkVjp(op: Op<unknown>, device: Device, seed: number): P
   const gradients = outputs.map(({ shape, dtype }) =>
     dtype === 'f32' ? random.normals(shape) : null,
   );
-  const differentiable =
-    op.differentiable ?? sample.inputs.flatMap(({ dtype }, i) => (dtype === 'f32' ? [i] : []));
+  const differentiable = differentiableInputs(op, sample.inputs);
   const needed = sample.inputs.map((_, i) => differentiable.includes(i));
 
   const sums = sample.inputs.map(({ shape }) =>
@@ -96,18 +98,16 @@ export async function checkVjp(op: Op<unknown>, device: Device, seed: number): P
   const takeSum = (i: number) => {
     const sum = taken.has(i) ? undefined : sums[i];
     if (sum) taken.set(i, sum);
-    return sum && tensor(sum.data, sum.shape, 'f32', device);
+    return sum && upload(sum, device);
   };
 
   const results = scope(() => {
-    const inputs = sample.inputs.map(({ data, shape, dtype }) =>
-      tensor(data, shape, dtype, device),
-    );
+    const inputs = sample.inputs.map((array) => upload(array, device));
     return op.vjp!({
       inputs,
       outputs: apply(op, inputs, sample.params, device),
       params: sample.params,
-      gradients: gradients.map((g) => g && tensor(g.data, g.shape, 'f32', device)),
+      gradients: gradients.map((g) => g && upload(g, device)),
       needed,
       takeSum,
     });
@@ -119,23 +119,12 @@ export async function checkVjp(op: Op<unknown>, device: Device, seed: number): P
     const actual = result ? await result.data() : new Float32Array(x.data.length);
     if (actual.length !== x.data.length) {
       throw new Error(
-        `${describe(op, sample)}: gradient ${i} has shape [${result?.shape.join(', ')}]`,
+        `${describe(op, sample)}: gradient ${i} has shape ${formatShape(result!.shape)}`,
       );
     }
     const direction = random.normals(x.shape).data;
-    const along = (h: number) => {
-      const moved = sample.inputs.map((array, k) =>
-        k === i
-          ? { ...array, data: array.data.map((value, j) => value + h * direction[j]!) }
-          : array,
-      );
-      return op
-        .reference(moved, sample.params)
-        .reduce((total, output, k) => total + dot(output.data, gradients[k]?.data), 0);
-    };
-    // In float64 a short step is exact enough, and seldom crosses the kink of a max or an abs.
-    const h = 1e-7;
-    const numeric = (along(h) - along(-h)) / (2 * h) + dot(direction, taken.get(i)?.data);
+    const slope = slopeAlong(op, sample, gradients, i, direction);
+    const numeric = slope + dot(direction, taken.get(i)?.data);
     const analytic = dot(actual, direction);
     const size = Math.sqrt(dot(actual, actual) * dot(direction, direction));
     const slack = 1e-3 * Math.abs(numeric) + 2e-4 * size + 1e-3;
@@ -146,6 +135,26 @@ export async function checkVjp(op: Op<unknown>, device: Device, seed: number): P
     }
   }
   results.forEach((result) => result?.dispose());
+}
+
+/** (⟨g, f(x + hv)⟩ − ⟨g, f(x − hv)⟩) / 2h for the reference f, gradients g, and a direction v of input `i`. */
+function slopeAlong(
+  op: Op<unknown>,
+  { inputs, params }: Sample<unknown>,
+  gradients: readonly (NdArray | null)[],
+  i: number,
+  direction: Float64Array,
+): number {
+  const at = (h: number) => {
+    const data = inputs[i]!.data.map((value, j) => value + h * direction[j]!);
+    const moved = inputs.map((array, k) => (k === i ? { ...array, data } : array));
+    return op
+      .reference(moved, params)
+      .reduce((total, output, k) => total + dot(output.data, gradients[k]?.data), 0);
+  };
+  // In float64 a short step is exact enough, and seldom crosses the kink of a max or an abs.
+  const h = 1e-7;
+  return (at(h) - at(-h)) / (2 * h);
 }
 
 /** What a check of an op found. */

@@ -11,6 +11,7 @@ export { withMemoryTag } from './memory-ledger.ts';
 export type { DType, TypedArray } from './dtype.ts';
 export { ExpressionError, parse } from './expression/parse.ts';
 export type { Expression } from './expression/ast.ts';
+export { differentiableInputs } from './op.ts';
 export type { Op, OpCall, Sample, TensorSpec, VjpCall } from './op.ts';
 export { ndarray, ndarrayOf } from './reference.ts';
 export type { NdArray } from './reference.ts';

@@ -69,3 +69,11 @@ export interface Op<P> {
   /** Inputs through which gradients flow (indices do not). Default: every f32 input. */
   readonly differentiable?: readonly number[];
 }
+
+/** The inputs of a call through which gradients flow. */
+export function differentiableInputs(
+  { differentiable }: Pick<Op<never>, 'differentiable'>,
+  inputs: readonly TensorSpec[],
+): readonly number[] {
+  return differentiable ?? inputs.flatMap(({ dtype }, i) => (dtype === 'f32' ? [i] : []));
+}

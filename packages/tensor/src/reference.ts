@@ -1,5 +1,5 @@
 import type { DType } from './dtype.ts';
-import { sizeOf, type Shape } from './shape.ts';
+import { formatShape, sizeOf, type Shape } from './shape.ts';
 
 /** A float64 array with a shape, for references and tests. Integers are exact up to 2^53. */
 export interface NdArray {
@@ -10,7 +10,7 @@ export interface NdArray {
 
 export function ndarray(shape: Shape, data: ArrayLike<number>, dtype: DType = 'f32'): NdArray {
   if (data.length !== sizeOf(shape)) {
-    throw new Error(`ndarray: ${data.length} values do not fill shape [${shape.join(', ')}]`);
+    throw new Error(`ndarray: ${data.length} values do not fill shape ${formatShape(shape)}`);
   }
   return { shape, dtype, data: Float64Array.from(data) };
 }
