@@ -1,3 +1,5 @@
+import { roundUp } from './round-up.ts';
+
 export const blockAlignment = 256;
 
 /**
@@ -6,12 +8,12 @@ export const blockAlignment = 256;
  */
 export function bucketSize(byteLength: number): number {
   const step = Math.max(blockAlignment, 2 ** (Math.floor(Math.log2(Math.max(byteLength, 1))) - 3));
-  return Math.max(1, Math.ceil(byteLength / step)) * step;
+  return roundUp(Math.max(1, byteLength), step);
 }
 
 /** The least size of a block for a request, which captures round up to: they take the best fit, not one of equal size. */
 export function blockSize(byteLength: number): number {
-  return Math.max(1, Math.ceil(byteLength / blockAlignment)) * blockAlignment;
+  return roundUp(Math.max(1, byteLength), blockAlignment);
 }
 
 /** A capture takes a free block up to this many times as large as the request before it makes a new one. */

@@ -1,10 +1,10 @@
 import { ndarray, type NdArray } from './reference.ts';
-import type { Shape } from './shape.ts';
+import { sizeOf, type Shape } from './shape.ts';
 
 /** A shape as [rows, length of the last axis]. */
 export function rowsOf(shape: Shape): [number, number] {
   const length = shape.at(-1) ?? 1;
-  return [shape.slice(0, -1).reduce((rows, axis) => rows * axis, 1), length];
+  return [sizeOf(shape.slice(0, -1)), length];
 }
 
 /** The array with `rule` applied to each row (last axis) of the inputs. */

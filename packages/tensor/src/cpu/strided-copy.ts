@@ -1,3 +1,4 @@
+import { sizeOf } from '../shape.ts';
 import { stridedLayout, type StridedCopy } from '../strided-copy.ts';
 import { pointerOf, type CpuKernelRun } from './kernel.ts';
 import { I32, kernelModule, readWords, type FunctionBuilder } from './wasm/index.ts';
@@ -10,7 +11,7 @@ export function stridedCopy(run: CpuKernelRun, copy: StridedCopy): void {
   const { lengths, fromStrides, toStrides, fromOffset, toOffset } = stridedLayout(copy);
   const rank = lengths.length;
   const columns = lengths[rank - 1]!;
-  const rows = lengths.slice(0, -1).reduce((product, length) => product * length, 1);
+  const rows = sizeOf(lengths.slice(0, -1));
   const rowsPerTask = Math.max(1, Math.floor(elementsPerTask / columns));
   const isDense = fromStrides[rank - 1] === 1 && toStrides[rank - 1] === 1;
   const from = pointerOf(copy.from) + 4 * fromOffset;

@@ -1,4 +1,5 @@
 import type { Storage } from '../device.ts';
+import { roundUp } from '../round-up.ts';
 import { Tensor } from '../tensor.ts';
 import type { GpuStorage } from './buffer-pool.ts';
 import type { Kernel } from './kernel.ts';
@@ -13,6 +14,10 @@ export interface Bound {
 }
 
 const maxCachedGroups = 16384;
+
+/** A block of parameters, in whole vec4s. */
+const uniformBytes = ({ uniforms }: Kernel): number =>
+  roundUp(4 * Object.keys(uniforms).length, 16);
 
 /** Bind groups and parameter blocks, each made once. */
 export class Bindings {
@@ -65,7 +70,7 @@ export class Bindings {
         else if (type === 'i32') view.setInt32(i * 4, value, true);
         else view.setUint32(i * 4, value, true);
       });
-    return this.#uniforms.place(key, write, Math.ceil(types.length / 4) * 16);
+    return this.#uniforms.place(key, write, uniformBytes(kernel));
   }
 
   #group(
@@ -78,12 +83,9 @@ export class Bindings {
       const storage = (isTensor ? buffer.storage : buffer) as GpuStorage;
       const offset = isTensor ? buffer.byteOffset : 0;
       // Bindings reach to a whole vec4; storage is padded, so that its tail is memory of its own.
-      const size = isTensor
-        ? Math.max(16, Math.ceil(buffer.byteLength / 16) * 16)
-        : storage.byteLength;
+      const size = isTensor ? Math.max(16, roundUp(buffer.byteLength, 16)) : storage.byteLength;
       return { storage, offset, size };
     });
-    const uniformSize = Math.ceil(Object.keys(pipeline.kernel.uniforms).length / 4) * 16;
     const key =
       `${pipeline.id}/${page?.id ?? ''}` +
       bound.map(({ storage, offset, size }) => `,${storage.id}:${offset}:${size}`).join('');
@@ -96,7 +98,7 @@ export class Bindings {
       if (page) {
         entries.push({
           binding: bound.length,
-          resource: { buffer: page.buffer, offset: 0, size: uniformSize },
+          resource: { buffer: page.buffer, offset: 0, size: uniformBytes(pipeline.kernel) },
         });
       }
       group = this.#gpu.createBindGroup({ layout: pipeline.layout, entries });

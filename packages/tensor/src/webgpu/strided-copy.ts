@@ -1,4 +1,5 @@
 import { memoize } from '../memo.ts';
+import { sizeOf } from '../shape.ts';
 import { stridedLayout, type StridedCopy, type StridedLayout } from '../strided-copy.ts';
 import {
   invocationGrid,
@@ -14,7 +15,7 @@ export function stridedCopy(run: KernelRun, copy: StridedCopy): void {
   if (copy.lengths.includes(0)) return;
   const { kernel: chosen, layout } = chooseKernel(stridedLayout(copy));
   const { lengths, fromStrides, toStrides, fromOffset, toOffset } = layout;
-  const count = lengths.reduce((a, b) => a * b, 1);
+  const count = sizeOf(lengths);
   run.dispatch(
     chosen,
     [copy.from, copy.to],

@@ -1,3 +1,5 @@
+import { roundUp } from '../round-up.ts';
+
 /** A buffer of many blocks of parameters. */
 export interface UniformPage {
   readonly id: number;
@@ -52,7 +54,7 @@ export class UniformArena {
       if (this.#used + byteLength > UniformArena.pageSize) this.#addPage();
       place = { page: this.#page!, offset: this.#used };
       write(new DataView(this.#staging, this.#used, byteLength));
-      this.#used = Math.ceil((this.#used + byteLength) / this.#alignment) * this.#alignment;
+      this.#used = roundUp(this.#used + byteLength, this.#alignment);
       // A program whose parameters never repeat must not hoard pages; bind groups hold those that they need.
       if (this.#known.size >= mostKnown) this.#known.clear();
       this.#known.set(key, place);

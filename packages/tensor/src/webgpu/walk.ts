@@ -1,3 +1,4 @@
+import { sizeOf } from '../shape.ts';
 import { linearGrid, type KernelRun, type UniformType, type WebGpuCapabilities } from './kernel.ts';
 
 /**
@@ -25,7 +26,7 @@ export function walkGrid(
 ): { uniforms: number[]; workgroups: [number, number, number] } {
   const size = walkSize(capabilities);
   const { workgroups, longest } = shape[capabilities.adapterKind];
-  const count = lengths.reduce((a, b) => a * b, 1);
+  const count = sizeOf(lengths);
   const each = Math.min(longest, Math.max(1, Math.ceil(count / (size * workgroups))));
   const chunk = size * each;
   return {

@@ -1,6 +1,8 @@
 import type { LoopNest } from '../../broadcast.ts';
 import type { DType } from '../../dtype.ts';
 import type { Expression } from '../../expression/ast.ts';
+import { roundUp } from '../../round-up.ts';
+import { sizeOf } from '../../shape.ts';
 import { floatWord } from '../command-list.ts';
 import type { KernelPlan } from '../kernel.ts';
 import { pointwiseModule, type PointwiseLayout } from './kernel.ts';
@@ -30,7 +32,7 @@ export function planPointwise(problem: PointwiseProblem): KernelPlan {
   const { nest, expressions, compute } = problem;
   const outerLengths = nest.lengths.slice(0, -1);
   const columns = nest.lengths.at(-1)!;
-  const rows = outerLengths.reduce((product, length) => product * length, 1);
+  const rows = sizeOf(outerLengths);
   const layout: PointwiseLayout = {
     expressions,
     compute,
@@ -43,7 +45,7 @@ export function planPointwise(problem: PointwiseProblem): KernelPlan {
   };
 
   const perTask = Math.max(elementsPerTask, Math.ceil((rows * columns) / maxTasks));
-  const columnsPerTask = rows === 1 ? Math.ceil(perTask / 4) * 4 : columns;
+  const columnsPerTask = rows === 1 ? roundUp(perTask, 4) : columns;
   const columnTasks = Math.ceil(columns / Math.max(columnsPerTask, 1));
   const rowsPerTask = Math.max(1, Math.floor(perTask / Math.max(columns, 1)));
 

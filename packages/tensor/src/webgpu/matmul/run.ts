@@ -1,6 +1,7 @@
 import { parse } from '../../expression/parse.ts';
 import type { TensorCall } from '../../op.ts';
 import type { MatmulParams } from '../../ops/matmul.ts';
+import { roundUp } from '../../round-up.ts';
 import type { Tensor } from '../../tensor.ts';
 import { linearGrid, type KernelRun } from '../kernel.ts';
 import { planEpilogue, type Epilogue } from './epilogue.ts';
@@ -43,7 +44,7 @@ function runProblem(
   epilogue: Epilogue,
 ): void {
   const { m, n, k, batches, transposeA, transposeB, firstRow } = problem;
-  const sliceK = Math.ceil(Math.ceil(k / wanted) / variant.stepK) * variant.stepK;
+  const sliceK = roundUp(Math.ceil(k / wanted), variant.stepK);
   const slices = k === 0 ? 1 : Math.ceil(k / sliceK);
   const rows = batches * m;
   const split = slices > 1;
