@@ -30,19 +30,15 @@ export function planEpilogue(
   tensors: readonly Tensor[],
   numbers: Readonly<Record<string, number>>,
 ): Epilogue {
-  const padded = tensors.map(({ shape }) => [
-    ...new Array<number>(output.length - shape.length).fill(1),
-    ...shape,
-  ]);
   const { lengths, strides } = loopNest(
     output.slice(0, -1),
-    padded.map((shape) => shape.slice(0, -1)),
+    tensors.map(({ shape }) => shape.slice(0, -1)),
   );
-  const inputs = padded.map((shape, i) => ({
-    name: names[i]!,
-    walksColumns: shape.at(-1) !== 1,
-    rowStrides: strides[i]!.map((stride) => stride * shape.at(-1)!),
-  }));
+  const inputs = tensors.map(({ shape }, i) => {
+    const columns = shape.at(-1) ?? 1;
+    const rowStrides = strides[i]!.map((stride) => stride * columns);
+    return { name: names[i]!, walksColumns: columns !== 1, rowStrides };
+  });
   return { expression, inputs, tensors, numbers, rowLengths: lengths };
 }
 
