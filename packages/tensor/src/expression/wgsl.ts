@@ -98,7 +98,7 @@ fn ${name}_${T}(x: ${T}) -> ${T} {
 }
 
 /** WGSL's spelling of a number as type T. @throws for infinities and NaN, which WGSL has no constants for */
-function wgslNumber(value: number, T = 'f32'): string {
+function wgslNumber(value: number, T: string): string {
   const float = Math.fround(value);
   if (!Number.isFinite(float)) {
     throw new Error(

@@ -43,7 +43,7 @@ export function loadRows(
   array: string,
   name: string,
   rows: { readonly at: string; readonly first: string; readonly last: string },
-  block = 1,
+  block: number,
 ): string {
   const { vectors, subgroup, workgroupSize: lanes, aligned } = source;
   const { at, first, last } = rows;
