@@ -69,7 +69,7 @@ export const definitions: Readonly<Record<string, { args: readonly string[]; bod
   greater: { args: ['x', 'y'], body: 'less(y, x)' },
   greaterEqual: { args: ['x', 'y'], body: 'lessEqual(y, x)' },
   notEqual: { args: ['x', 'y'], body: '1 - equal(x, y)' },
-  /** The smallest of squareplus-style positive maps, ½(x + √(x² + 4)), without cancellation for x < 0. */
+  /** ½(x + √(x² + 4)) (Barron 2021), without cancellation for x < 0. */
   squareplus: {
     args: ['x'],
     body: 'where(x > 0, 0.5 * (x + sqrt(x * x + 4)), 2 / (sqrt(x * x + 4) - x))',
