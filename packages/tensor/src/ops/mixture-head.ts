@@ -83,18 +83,11 @@ export function sampleMixture(random: SampleRandom): {
   const groups = random.pick([random.length(8), random.length(65)]);
   const values = groups > 8 || random.uniform() < 0.4 ? 1 : random.length(17);
   const tempered = random.uniform() < 0.5;
-  const params = {
-    components,
-    logitScale: tempered ? 0.2 + random.uniform() : 1,
-    scale: tempered ? 0.5 + random.uniform() : 1,
-  };
+  const logitScale = tempered ? Math.fround(0.2 + random.uniform()) : 1;
+  const scale = tempered ? Math.fround(0.5 + random.uniform()) : 1;
   return {
     z: random.normals([groups, values, channels]),
     head: random.normals([groups, components * (1 + 2 * channels)]),
-    params: {
-      ...params,
-      logitScale: Math.fround(params.logitScale),
-      scale: Math.fround(params.scale),
-    },
+    params: { components, logitScale, scale },
   };
 }

@@ -9,7 +9,7 @@ import {
 } from '../cpu/softmax.ts';
 import type { Op } from '../op.ts';
 import { mapRows, referenceLogSumExp, rowsOf } from '../reference-rows.ts';
-import { ndarray, type NdArray } from '../reference.ts';
+import type { NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { formatShape, normalizeAxis, sameShape, ShapeError, type Shape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -19,10 +19,6 @@ import { map } from './map.ts';
 import { logSumExp } from './reduce.ts';
 
 type NoParams = Record<never, never>;
-
-const dot = (a: Float64Array, b: Float64Array) =>
-  a.reduce((sum, value, i) => sum + value * b[i]!, 0);
-const sumOf = (a: Float64Array) => a.reduce((sum, value) => sum + value, 0);
 
 function rowwise(kernels: RowKernelFactory): WebGpuKernel<NoParams> {
   return (run, { inputs, outputs }) =>
@@ -127,7 +123,7 @@ export const softmaxGradientOp: Op<NoParams> = {
   infer: ([y, g]) => [checkSame('softmaxGradient', y!, g!)],
   reference: ([y, g]) => [
     mapRows([y!, g!], (p, gradient) => {
-      const mean = dot(p, gradient);
+      const mean = p.reduce((sum, value, i) => sum + value * gradient[i]!, 0);
       return p.map((value, i) => value * (gradient[i]! - mean));
     }),
   ],
@@ -144,7 +140,7 @@ export const logSoftmaxGradientOp: Op<NoParams> = {
   infer: ([y, g]) => [checkSame('logSoftmaxGradient', y!, g!)],
   reference: ([y, g]) => [
     mapRows([y!, g!], (logP, gradient) => {
-      const whole = sumOf(gradient);
+      const whole = gradient.reduce((sum, value) => sum + value, 0);
       return gradient.map((value, i) => value - Math.exp(logP[i]!) * whole);
     }),
   ],
@@ -158,10 +154,7 @@ export const logSoftmaxGradientOp: Op<NoParams> = {
 function sampleGradient(random: SampleRandom, of: (logP: number) => number) {
   const x = sampleRows(random);
   const y = logSoftmaxOp.reference([x], {})[0]!;
-  const stored = ndarray(
-    y.shape,
-    y.data.map((value) => Math.fround(of(value))),
-  );
+  const stored = { ...y, data: y.data.map((value) => Math.fround(of(value))) };
   // Σ g over a row grows with the root of its length, and with it what exp's error, a few 1e-6 on SwiftShader, does.
   const absolute = 1e-5 + 5e-6 * Math.sqrt(x.shape.at(-1)!);
   return { inputs: [stored, random.normals(y.shape)], params: {}, tolerance: { absolute } };
