@@ -1,5 +1,5 @@
-import { CommandList, type Command } from './command-list.ts';
 import { withMemoryTag } from '../memory-ledger.ts';
+import { CommandList, type Command } from './command-list.ts';
 import { LinearMemory } from './memory.ts';
 import {
   controlBytes,
@@ -14,6 +14,7 @@ import {
   type Participant,
   type ParticipantData,
 } from './participant.ts';
+import { Waiter } from './waiter.ts';
 import type { ModuleBuilder } from './wasm/index.ts';
 
 /** A worker thread, as the pool sees it. */
@@ -43,9 +44,6 @@ export interface PoolOptions {
   readonly stallMilliseconds?: number;
 }
 
-const spinsBeforeSleep = 3000;
-const sleepMilliseconds = 20;
-
 /**
  * The CPU's threads, one memory that they share, and the kernels that they know.
  * Which thread runs a task is left to chance, so a task's result must not depend on it.
@@ -56,13 +54,9 @@ export class ThreadPool {
   readonly #kernels = new Map<string, number>();
   readonly #self: Participant;
   readonly #workers: WorkerHandle[];
-  readonly #stallMilliseconds: number;
-  readonly #canSleep: boolean;
+  readonly #waiter: Waiter;
   #view: Int32Array;
   #generation = 0;
-  #spins = 0;
-  #stalled = 0;
-  #lastCheck = 0;
   #broken: string | undefined;
 
   constructor(options: PoolOptions = {}) {
@@ -71,8 +65,7 @@ export class ThreadPool {
     this.threads = shared ? threads : 1;
     this.memory = new LinearMemory({ shared, reserved: controlBytes });
     this.#view = new Int32Array(this.memory.memory.buffer);
-    this.#stallMilliseconds = stallMilliseconds;
-    this.#canSleep = shared && canSleep(this.#view);
+    this.#waiter = new Waiter(() => this.words(), stallMilliseconds);
     const participants = Array.from({ length: this.threads }, (): ParticipantData => {
       const scratch = withMemoryTag('kernels', () => this.memory.allocate(scratchBytes));
       return { memory: this.memory.memory, scratch, layout };
@@ -112,7 +105,7 @@ export class ThreadPool {
   runRecords(pointer: number, length: number, isParallel: boolean): void {
     if (this.#broken) throw new Error(this.#broken);
     const onWait = (word: number, value: number): void => this.#wait(word, value);
-    this.#spins = this.#stalled = 0;
+    this.#waiter.start();
     if (this.threads > 1 && isParallel) this.#open(pointer, length);
     try {
       this.#self.walk(pointer, length, onWait);
@@ -125,7 +118,7 @@ export class ThreadPool {
   /** Returns when no thread looks at a list any more, so that lists may be rewritten or freed. */
   settle(): void {
     if (this.#broken || this.threads === 1) return;
-    this.#spins = this.#stalled = 0;
+    this.#waiter.start();
     for (;;) {
       const walking = Atomics.load(this.words(), words.walking);
       if (walking === 0) return;
@@ -154,28 +147,10 @@ export class ThreadPool {
     if (Atomics.load(control, words.idle) > 0) Atomics.notify(control, words.open);
   }
 
-  /** Spins, then sleeps until `word` changes. */
   #wait(word: number, value: number): void {
-    if (++this.#spins < spinsBeforeSleep) return;
-    this.#spins = 0;
-    const view = this.words();
-    if (this.#canSleep) {
-      Atomics.add(view, words.waiting, 1);
-      Atomics.wait(view, word, value, sleepMilliseconds);
-      Atomics.sub(view, words.waiting, 1);
-    }
-    this.#noteProgress(Atomics.load(view, word) !== value);
-  }
-
-  #noteProgress(hasProgress: boolean): void {
-    const now = performance.now();
-    // A long gap counts little: the whole machine may have been suspended.
-    const elapsed = Math.min(now - this.#lastCheck, 2 * sleepMilliseconds);
-    this.#lastCheck = now;
-    this.#stalled = hasProgress ? 0 : this.#stalled + elapsed;
-    if (this.#stalled < this.#stallMilliseconds) return;
+    if (this.#waiter.wait(word, value)) return;
     this.#broken =
-      `CPU device: a worker thread made no progress for ${this.#stallMilliseconds} ms; ` +
+      `CPU device: a worker thread made no progress for ${this.#waiter.stallMilliseconds} ms; ` +
       'it may have died. Open the device again, or use one thread.';
     throw new Error(this.#broken);
   }
@@ -196,15 +171,5 @@ export class ThreadPool {
     throw new Error(
       `CPU kernel "${key}" (command ${command}) failed: ${String.fromCharCode(...text)}`,
     );
-  }
-}
-
-/** A page's main thread may not sleep. */
-function canSleep(view: Int32Array): boolean {
-  try {
-    Atomics.wait(view, words.messageLength, 0, 0);
-    return true;
-  } catch {
-    return false;
   }
 }
