@@ -9,9 +9,7 @@ import type { Tensor } from '../tensor.ts';
 import { CommandList, type Command } from './command-list.ts';
 import { pointerOf, type CpuStorage, type KernelPlan } from './kernel.ts';
 import { ThreadPool, type PoolOptions } from './pool.ts';
-
-/** A command for the threads, or an op's TypeScript reference, which runs between them. */
-type Step = Command | (() => void);
+import { StepList, type Step } from './step-list.ts';
 
 const pendingBytes = 64 * 1024;
 
@@ -91,21 +89,17 @@ export class CpuDevice implements Device {
         this.#recording = undefined;
       }
     });
-    let parts = this.#listsOf(steps);
+    const list = new StepList(this.#pool, steps);
     return guardedGraph({
       commandCount: steps.length,
       isCapturing: () => this.#recording !== undefined,
       replay: () => {
         this.flush();
-        for (const part of parts) {
-          if (part instanceof CommandList) part.run();
-          else part();
-        }
+        list.run();
       },
       dispose: () => {
         this.flush();
-        for (const part of parts) if (part instanceof CommandList) part[Symbol.dispose]();
-        parts = [];
+        list.dispose();
         release();
       },
     });
@@ -174,34 +168,12 @@ export class CpuDevice implements Device {
     this.#recording?.push(step);
   }
 
-  /** Consecutive commands as one list each, with the references between them. */
-  #listsOf(steps: readonly Step[]): (CommandList | (() => void))[] {
-    const parts: (CommandList | (() => void))[] = [];
-    let commands: Command[] = [];
-    const close = (): void => {
-      if (commands.length > 0) parts.push(new CommandList(this.#pool, commands));
-      commands = [];
-    };
-    for (const step of steps) {
-      if (typeof step !== 'function') {
-        commands.push(step);
-        continue;
-      }
-      close();
-      parts.push(step);
-    }
-    close();
-    return parts;
-  }
-
   #bytes(): Uint8Array {
     const { buffer } = this.#pool.words();
     return new Uint8Array(buffer);
   }
 
   #copy(pointer: number, byteLength: number): ArrayBuffer {
-    const copy = new Uint8Array(byteLength);
-    copy.set(this.#bytes().subarray(pointer, pointer + byteLength));
-    return copy.buffer;
+    return this.#bytes().slice(pointer, pointer + byteLength).buffer;
   }
 }
