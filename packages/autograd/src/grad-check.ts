@@ -1,6 +1,7 @@
 import { scope, type Tensor } from '@farmer/tensor';
 import { valueAndGrad } from './grad.ts';
 
+/** What `gradCheck` found; the slopes along each direction of each input, in order. */
 export interface GradCheckReport {
   /** The largest |analytic − numeric| beyond the loss's own rounding, relative to the size of the gradient. */
   readonly worst: number;

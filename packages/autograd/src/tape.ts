@@ -34,6 +34,7 @@ export class Tape implements Recorder {
     for (const tensor of watched) this.watch(tensor);
   }
 
+  /** Lets gradients of a further tensor be asked for; call it before the ops that use the tensor. */
   watch(tensor: Tensor): void {
     this.#tracked.add(tensor.id);
   }
@@ -48,6 +49,7 @@ export class Tape implements Recorder {
     return withMemoryTag('activations', () => withRecorder(this, body));
   }
 
+  /** Keeps an op through which gradients flow. @throws TapeError for one that rewrites a tensor on their way */
   record(call: Call): void {
     const { op, inputs, outputs } = call;
     if (op.mutates?.some((i) => this.tracks(inputs[i]!))) {

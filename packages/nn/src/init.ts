@@ -43,10 +43,12 @@ export class Init {
     );
   }
 
+  /** A parameter of zeros. */
   zeros(shape: Shape): Tensor {
     return this.#parameter(shape, new Float32Array(sizeOf(shape)));
   }
 
+  /** A parameter of ones. */
   ones(shape: Shape): Tensor {
     return this.#parameter(shape, new Float32Array(sizeOf(shape)).fill(1));
   }

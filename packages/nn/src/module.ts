@@ -24,6 +24,7 @@ export abstract class Module {
     return found;
   }
 
+  /** All parameters in their order of definition; one that is shared stands once. */
   parameters(): Tensor[] {
     return [...this.namedParameters().values()];
   }

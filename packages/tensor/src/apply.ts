@@ -8,6 +8,7 @@ export interface Call<P = unknown> extends TensorCall<P> {
   readonly op: Op<P>;
 }
 
+/** Hears of each executed op; see `withRecorder`. */
 export interface Recorder {
   record(call: Call): void;
 }

@@ -7,6 +7,7 @@ export interface Storage {
   readonly byteLength: number;
 }
 
+/** What a device's memory is for, in bytes where nothing else is said. */
 export interface MemoryReport {
   /** Bytes in blocks in use: of tensors, graphs, and the device's own code. */
   live: number;
@@ -48,13 +49,16 @@ export interface Device {
   readonly kind: 'webgpu' | 'cpu' | 'shapes';
   /** What the user sees, for example "llvmpipe (LLVM 19.1.7, 256 bits)". */
   readonly name: string;
+  /** A block of at least `byteLength` bytes; its contents are undefined. @throws Error when the memory is full */
   allocate(byteLength: number): Storage;
   /** Gives the block back to the pool; commands that already use it still run. */
   release(storage: Storage): void;
+  /** Overwrites bytes from the host. @throws Error inside of a capture, which would not repeat it */
   write(storage: Storage, byteOffset: number, data: ArrayBufferView): void;
   read(storage: Storage, byteOffset: number, byteLength: number): Promise<ArrayBuffer>;
   /** Whether the device has a kernel for the op; if not, `apply` decomposes it into ops that have one, where it can. */
   supports(op: Op<unknown>): boolean;
+  /** Runs the op's kernel on tensors whose shapes are checked. */
   run<P>(op: Op<P>, inputs: readonly Tensor[], outputs: readonly Tensor[], params: P): void;
   /**
    * Prepares what `body` will need, side by side, where kernels take long to compile. The body runs without effect: it
@@ -93,6 +97,7 @@ export function defaultDevice(): Device {
   return current;
 }
 
+/** Sets the device on which new tensors are made; undefined for none. */
 export function setDefaultDevice(device: Device | undefined): void {
   current = device;
 }

@@ -8,6 +8,7 @@ export interface NdArray {
   readonly data: Float64Array;
 }
 
+/** An array of values in row-major order. @throws Error unless they fill the shape */
 export function ndarray(shape: Shape, data: ArrayLike<number>, dtype: DType = 'f32'): NdArray {
   if (data.length !== sizeOf(shape)) {
     throw new Error(`ndarray: ${data.length} values do not fill shape ${formatShape(shape)}`);

@@ -6,14 +6,17 @@ export class ShapeError extends Error {
   override readonly name = 'ShapeError';
 }
 
+/** The number of elements; 1 for a scalar. */
 export function sizeOf(shape: Shape): number {
   return shape.reduce((size, length) => size * length, 1);
 }
 
+/** A shape for a message, such as "[2, 3]". */
 export function formatShape(shape: Shape): string {
   return `[${shape.join(', ')}]`;
 }
 
+/** Whether ranks and all lengths agree: a 1 does not stand for another length. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((length, axis) => length === b[axis]);
 }

@@ -67,10 +67,12 @@ export class Tensor {
     return this.#shared.storage;
   }
 
+  /** The number of elements. */
   get size(): number {
     return sizeOf(this.shape);
   }
 
+  /** The number of axes. */
   get rank(): number {
     return this.shape.length;
   }
@@ -79,6 +81,7 @@ export class Tensor {
     return this.size * bytesPerElement;
   }
 
+  /** Whether nobody holds the values any more; then their use throws. */
   get isFreed(): boolean {
     return this.#references <= 0;
   }
@@ -129,6 +132,7 @@ export class Tensor {
     return this;
   }
 
+  /** Ends what `retain` began; whoever is last frees the values. */
   release(): void {
     if (--this.#references === 0) this.#shared.release();
   }

@@ -21,6 +21,7 @@ export interface OptimiserOptions {
   readonly clipNorm?: number;
 }
 
+/** What a step did, on the device: reading it waits. */
 export interface UpdateReport {
   /** []: the norm of all gradients before clipping. */
   readonly norm: Tensor;

@@ -40,10 +40,12 @@ export function fill(shape: Shape, value: number, dtype: DType = 'f32', device?:
   return apply1(fillOp, [], { shape, value, dtype }, device);
 }
 
+/** A tensor of zeros. */
 export function zeros(shape: Shape, dtype: DType = 'f32', device?: Device): Tensor {
   return fill(shape, 0, dtype, device);
 }
 
+/** A tensor of ones. */
 export function ones(shape: Shape, dtype: DType = 'f32', device?: Device): Tensor {
   return fill(shape, 1, dtype, device);
 }

@@ -21,6 +21,7 @@ export class RandomSource {
     return randomUniform(this.state, { shape, call: this.nextCall(), low, high });
   }
 
+  /** Independent normals. */
   normal(shape: Shape, mean = 0, std = 1): Tensor {
     return randomNormal(this.state, { shape, call: this.nextCall(), mean, std });
   }
