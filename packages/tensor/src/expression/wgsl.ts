@@ -112,25 +112,23 @@ function wgslNumber(value: number, T: string): string {
 /**
  * Straight-line WGSL for expressions.
  * @param inputs WGSL for each input's value, already of type T
- * @param prefix makes the names of the temporaries unique
  */
 export function expressionToWgsl(
   expressions: readonly Expression[],
   inputs: Readonly<Record<string, string>>,
-  T: 'f32' | 'vec4f' = 'f32',
-  prefix = 't',
+  T: 'f32' | 'vec4f',
 ): { statements: string; results: string[]; helpers: string } {
   const { steps, results } = linearize(expressions);
   const text = (operand: Operand): string => {
     if (operand.kind === 'constant') return wgslNumber(operand.value, T);
-    if (operand.kind === 'step') return `${prefix}${operand.index}`;
+    if (operand.kind === 'step') return `t${operand.index}`;
     const value = inputs[operand.name];
     if (value === undefined) throw new Error(`expression: no WGSL for input "${operand.name}"`);
     return value;
   };
   const statements = steps.map(({ fn, args }, i) => {
     const [x = '', y = '', z = ''] = args.map(text);
-    return `let ${prefix}${i} = ${templates[fn](T, x, y, z)};`;
+    return `let t${i} = ${templates[fn](T, x, y, z)};`;
   });
   const used = new Set(steps.map(({ fn }) => helpers[fn]?.(T) ?? ''));
   return {

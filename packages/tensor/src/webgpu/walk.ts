@@ -64,10 +64,10 @@ export function walkWgsl(options: {
   readonly size: number;
   readonly rank: number;
   readonly coordinates: boolean;
-  readonly before?: string;
+  readonly before: string;
   readonly body: string;
 }): string {
-  const { size, rank, coordinates, before = '', body } = options;
+  const { size, rank, coordinates, before, body } = options;
   const inner = Array.from({ length: rank - 1 }, (_, k) => rank - 1 - k);
   const first = inner.map(
     (axis) => `var c${axis} = rest % u.length${axis}; rest /= u.length${axis};`,
