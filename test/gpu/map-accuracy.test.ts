@@ -67,6 +67,16 @@ for (const adapter of testAdapters) {
       }
     });
 
+    test('integers keep whole constants, drop fractions, and refuse functions of floats', async () => {
+      const x = tensor([1, -2], [2], 'i32', device);
+      const values = async (formula: string) => [...(await map(formula, { x }).data())];
+      expect(await values('x + 16777217')).toEqual([16777218, 16777215]);
+      expect(await values('x * 1.5')).toEqual([1, -2]);
+      expect(await values('x - 2147483648')).toEqual([-2147483647, 2147483646]);
+      expect(() => map('exp(x)', { x })).toThrow('"exp" is not defined for i32');
+      expect(await values('x + 1')).toEqual([2, -1]);
+    });
+
     test.each(['i32', 'u32'] as const)('%s inputs broadcast beside floats', async (dtype) => {
       const x = tensor([0.5, 1.5, 2.5, 3.5], [1, 4], 'f32', device);
       const column = tensor([1, 2], [2, 1], dtype, device);

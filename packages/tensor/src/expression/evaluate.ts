@@ -3,7 +3,7 @@ import type { Expression } from './ast.ts';
 import { primitives } from './primitives.ts';
 
 /** A value as the dtype holds it, but for the rounding of floats: integers drop the fraction and wrap. */
-const held: Record<DType, (value: number) => number> = {
+export const held: Record<DType, (value: number) => number> = {
   f32: (value) => value,
   i32: (value) => value | 0,
   u32: (value) => value >>> 0,

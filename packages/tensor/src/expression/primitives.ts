@@ -52,6 +52,11 @@ export const primitives = {
 
 export type Primitive = keyof typeof primitives;
 
+/** Of a formula whose inputs are integers, for which a function has no meaning. */
+export function undefinedFunction(fn: Primitive, dtype: string): Error {
+  return new Error(`map: "${fn}" is not defined for ${dtype}; cast the tensors to f32 first`);
+}
+
 /** Functions that are shorthand for expressions in the primitives. */
 export const definitions: Readonly<Record<string, { args: readonly string[]; body: string }>> = {
   rsqrt: { args: ['x'], body: '1 / sqrt(x)' },

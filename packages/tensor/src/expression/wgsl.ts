@@ -1,12 +1,22 @@
+import type { DType } from '../dtype.ts';
 import { linearize, type Expression, type Operand } from './ast.ts';
+import { held } from './evaluate.ts';
 import { erfFit, tanhFit, type OddRational } from './odd-rational.ts';
-import type { Primitive } from './primitives.ts';
+import { undefinedFunction, type Primitive } from './primitives.ts';
 
-/**
- * WGSL for each primitive, for scalars and vec4s alike: `T` is the float type, f32 or vec4f.
- * A comparison gives 1 or 0 of type T.
- */
-const templates: Record<Primitive, (T: string, x: string, y: string, z: string) => string> = {
+/** The type in which a formula computes, and its dtype. */
+const dtypes = {
+  ...{ f32: 'f32', vec4f: 'f32' },
+  ...{ i32: 'i32', vec4i: 'i32' },
+  ...{ u32: 'u32', vec4u: 'u32' },
+} as const satisfies Record<string, DType>;
+
+export type FormulaType = keyof typeof dtypes;
+
+type Template = (T: string, x: string, y: string, z: string) => string;
+
+/** WGSL for each primitive, for scalars and vec4s alike. A comparison gives 1 or 0 of type T. */
+const floats: Record<Primitive, Template> = {
   add: (_, x, y) => `${x} + ${y}`,
   subtract: (_, x, y) => `${x} - ${y}`,
   multiply: (_, x, y) => `${x} * ${y}`,
@@ -35,6 +45,22 @@ const templates: Record<Primitive, (T: string, x: string, y: string, z: string) 
   equal: (T, x, y) => `select(${T}(0), ${T}(1), ${x} == ${y})`,
   where: (T, x, y, z) => `select(${z}, ${y}, ${x} != ${T}(0))`,
 };
+
+const { add, subtract, multiply, divide, negate, abs, sign } = floats;
+const { min, max, less, lessEqual, equal, where } = floats;
+const unchanged: Template = (_, x) => x;
+/** The primitives that make sense on integers. */
+const signed: Partial<Record<Primitive, Template>> = {
+  ...{ add, subtract, multiply, divide, negate, abs, sign },
+  ...{ floor: unchanged, round: unchanged },
+  ...{ min, max, less, lessEqual, equal, where },
+};
+const unsigned: typeof signed = {
+  ...signed,
+  negate: (T, x) => `${T}(0) - ${x}`,
+  sign: (T, x) => `min(${x}, ${T}(1))`,
+};
+const templates = { f32: floats, i32: signed, u32: unsigned };
 
 /**
  * WGSL function `sine_T(x, quarters)`: sin(x + quarters · π/2) to 3e-7 for |x| < 10000, where drivers' own sin and cos
@@ -98,7 +124,9 @@ fn ${name}_${T}(x: ${T}) -> ${T} {
 }
 
 /** WGSL's spelling of a number as type T. @throws for infinities and NaN, which WGSL has no constants for */
-function wgslNumber(value: number, T: string): string {
+function wgslNumber(value: number, T: FormulaType): string {
+  const dtype = dtypes[T];
+  if (dtype !== 'f32') return `${T}(${held[dtype](value)})`;
   const float = Math.fround(value);
   if (!Number.isFinite(float)) {
     throw new Error(
@@ -112,11 +140,12 @@ function wgslNumber(value: number, T: string): string {
 /**
  * Straight-line WGSL for expressions.
  * @param inputs WGSL for each input's value, already of type T
+ * @throws Error for a function that integers lack, and for a constant that is no finite f32
  */
 export function expressionToWgsl(
   expressions: readonly Expression[],
   inputs: Readonly<Record<string, string>>,
-  T: 'f32' | 'vec4f',
+  T: FormulaType,
 ): { statements: string; results: string[]; helpers: string } {
   const { steps, results } = linearize(expressions);
   const text = (operand: Operand): string => {
@@ -128,7 +157,9 @@ export function expressionToWgsl(
   };
   const statements = steps.map(({ fn, args }, i) => {
     const [x = '', y = '', z = ''] = args.map(text);
-    return `let t${i} = ${templates[fn](T, x, y, z)};`;
+    const template = templates[dtypes[T]][fn];
+    if (!template) throw undefinedFunction(fn, dtypes[T]);
+    return `let t${i} = ${template(T, x, y, z)};`;
   });
   const used = new Set(steps.map(({ fn }) => helpers[fn]?.(T) ?? ''));
   return {

@@ -10,7 +10,7 @@ import { parse } from '../expression/parse.ts';
 import { call } from '../expression/simplify.ts';
 import { loopNest } from '../broadcast.ts';
 import { WeakMemo } from '../memo.ts';
-import type { Op, VjpCall } from '../op.ts';
+import type { Op, Sample, VjpCall } from '../op.ts';
 import { ndarray, type NdArray } from '../reference.ts';
 import type { SampleRandom } from '../sample.ts';
 import { broadcastShapes, sizeOf } from '../shape.ts';
@@ -148,10 +148,15 @@ const sampleFormulas = [
 ];
 // Jumps, on which finite differences fail; exact in f32, so that no rounding lands on the other side of one.
 const steppedFormula = 'floor(x * 4) + round(y * 4) * sign(z)';
-/** Of integers, y not 0; differences of unsigned ones wrap. */
-const integerFormulas = ['x / y + z', 'x * y - z', 'where(x < y, min(x, z), max(y, z))'];
+/** Of integers, y not 0; differences of unsigned ones wrap, and the constant is none of float32's. */
+const integerFormulas = [
+  'x / y + z',
+  'x * y - z',
+  'where(x < y, min(x, z), max(y, z))',
+  'abs(x) - round(-z) * sign(x) + 16777217 * floor(y)',
+];
 
-function sampleMap(random: SampleRandom): { inputs: NdArray[]; params: MapParams } {
+function sampleMap(random: SampleRandom): Sample<MapParams> {
   const rank = random.integer(0, 5);
   const shape = random.shape(rank, rank > 3 ? 4 : 33);
   const reduced = () => {
@@ -169,7 +174,8 @@ function sampleMap(random: SampleRandom): { inputs: NdArray[]; params: MapParams
     const inputs = shapes.map((own, i) => {
       return random.integers(own, dtype === 'i32' && i !== 1 ? -99 : 1, 99, dtype);
     });
-    return sample(inputs, [random.pick(integerFormulas)], dtype);
+    const exact = { absolute: 0, relative: 0 };
+    return { ...sample(inputs, [random.pick(integerFormulas)], dtype), tolerance: exact };
   }
   const inputs = shapes.map((own) => random.normals(own));
   if (kind < 0.3) return sample(inputs, [steppedFormula], 'i32');

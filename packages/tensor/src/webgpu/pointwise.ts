@@ -133,7 +133,7 @@ function pointwiseWgsl(plan: KernelPlan, expressions: readonly Expression[]): Ke
       ? `let x${i} = ${T}(in${i}[${place}]);`
       : `let x${i} = ${T}(${compute}(in${i}[${place}]));`,
   );
-  const body = expressionToWgsl(expressions, values, T as 'f32');
+  const body = expressionToWgsl(expressions, values, T);
   const stores = outputs.map((dtype, i) => `out${i}[i] = ${typed(dtype)}(${body.results[i]});`);
   const main = walkWgsl({
     size,

@@ -1,5 +1,5 @@
 import type { DType } from '../../dtype.ts';
-import type { Primitive } from '../../expression/primitives.ts';
+import { undefinedFunction, type Primitive } from '../../expression/primitives.ts';
 import * as math from '../math.ts';
 import { F32x4, I32x4, type I32, type FunctionBuilder } from '../wasm/index.ts';
 
@@ -90,9 +90,7 @@ export function emitPrimitive(
   args: readonly Lanes4[],
 ): Lanes4 {
   const build = tables[dtype][fn] as Builder<Lanes4> | undefined;
-  if (!build) {
-    throw new Error(`map: "${fn}" is not defined for ${dtype}; cast the tensors to f32 first`);
-  }
+  if (!build) throw undefinedFunction(fn, dtype);
   const [x, y, z] = args;
   return f.let(build(f, x!, y!, z!));
 }
