@@ -60,8 +60,7 @@ export interface MixtureGroup {
   /** Sizes of a row of channels and of components. */
   readonly channelBytes: I32;
   readonly componentBytes: I32;
-  /** The group's number, and those of its values that this task does: first to end. */
-  readonly group: I32;
+  /** The numbers of the group's values that this task does: first to end. */
   readonly first: I32;
   readonly end: I32;
   /** Where the head's logits, means and raw scales are, in any block of the head's shape. */
@@ -114,7 +113,6 @@ export function eachMixtureGroup(
     const inGroup: MixtureGroup = {
       channelBytes,
       componentBytes,
-      group,
       first: f.let(base.add(chunk)),
       end: f.let(base.add(end)),
       constant,

@@ -30,8 +30,6 @@ export interface Row {
    * stores on the way is stored.
    */
   fold(kind: 'sum' | 'max', value: (elements: RowElements) => F32x4): F32x4;
-  /** Writes one element for the row into a binding of one element a row. */
-  storeScalar(binding: string, value: F32x4): void;
 }
 
 export interface RowKernel {
@@ -92,7 +90,6 @@ function rowModule({ bindings, uniforms = [], body }: RowKernel) {
           const fold = kind === 'max' ? 'maxNumber' : kind;
           return foldQuads(f, fold, bytes, (quad) => value(elementsOf(quad)));
         },
-        storeScalar: (binding, value) => f.store(pointerTo(binding), value.lane(0)),
       });
       pointers.forEach((pointer, i) => f.set(pointer, pointer.add(strides[i]!)));
       f.set(row, row.add(1));
