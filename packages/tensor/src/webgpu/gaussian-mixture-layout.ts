@@ -1,4 +1,5 @@
 import type { MixtureParams } from '../ops/mixture-head.ts';
+import type { Shape } from '../shape.ts';
 import { workgroupSize } from './kernel.ts';
 import { lines } from './wgsl.ts';
 
@@ -41,20 +42,8 @@ fn logit_index(group: u32, k: u32) -> u32 {
 export const sharedTile = 4;
 export const tiled = (tile: number, line: (v: number) => string) => lines(tile, line, '\n    ');
 
-export interface Sizes {
-  readonly groups: number;
-  readonly values: number;
-  readonly components: number;
-  readonly channels: number;
-  /** Floats an element of T. */
-  readonly width: number;
-  readonly uniforms: readonly number[];
-}
-
-export function sizesOf(
-  shape: readonly number[],
-  { components, logitScale, scale }: MixtureParams,
-): Sizes {
+/** Sizes of a mixture op on values of this shape; `width` floats make an element of T. */
+export function sizesOf(shape: Shape, { components, logitScale, scale }: MixtureParams) {
   const [groups, values, channels] = shape as [number, number, number];
   const width = channels % 4 === 0 && components % 4 === 0 ? 4 : 1;
   const uniforms = [components, channels / width, logitScale, scale];

@@ -17,7 +17,7 @@ const statistics = (norm: Norm, { T, each, total }: RowBody, use = '') => `
 
 const rowUniforms = { length: 'f32', epsilon: 'f32' } as const;
 
-const forwardKernels = (norm: Norm) =>
+const forwardKernels = memoize((norm: Norm) =>
   rowKernels({
     name: `${norm}-norm`,
     reductions: ['sum'],
@@ -34,11 +34,12 @@ const forwardKernels = (norm: Norm) =>
       ? `y[at] = (x[at] - ${pieces.T}(mean)) * factor * scale[i] + shift[i];`
       : 'y[at] = x[at] * factor * scale[i];',
   )}`,
-  });
+  }),
+);
 
 // With x̂ the normalised row, h = g · scale and means over the row:
 // ∂L/∂x = factor (h − mean h − x̂ mean(h x̂)), where RMS norm has no `mean h`; plus the sum of x's other gradients.
-const inputGradientKernels = (norm: Norm, hasSum: boolean) =>
+const inputGradientKernels = memoize((norm: Norm, hasSum: boolean) =>
   rowKernels({
     name: `${norm}-norm-gradient`,
     reductions: ['sum'],
@@ -63,7 +64,8 @@ const inputGradientKernels = (norm: Norm, hasSum: boolean) =>
   ${each(`dx[at] = ${hasSum ? 'gradients[at] + ' : ''}factor * (g[at] * scale[i] - ${T}(meanH) - (x[at] - ${T}(mean)) * slope);`)}
   if (lane == 0u) { moments[row] = vec2f(mean, factor); }`;
     },
-  });
+  }),
+);
 
 // ∂L/∂scale = Σ g x̂ and ∂L/∂shift = Σ g over a chunk of rows, one invocation for each (vector) column.
 const parameterGradientKernel = memoize((norm: Norm, width: number) => {
@@ -102,16 +104,6 @@ fn main(@builtin(workgroup_id) w: vec3u, @builtin(num_workgroups) n: vec3u, @bui
   });
 });
 
-const forward = { layer: forwardKernels('layer'), rms: forwardKernels('rms') };
-const inputGradient = {
-  layer: inputGradientKernels('layer', false),
-  rms: inputGradientKernels('rms', false),
-};
-const inputGradientPlusSum = {
-  layer: inputGradientKernels('layer', true),
-  rms: inputGradientKernels('rms', true),
-};
-
 /** Normalises the rows of inputs [x, scale] or [x, scale, shift] into the output. */
 export function normalizeRows(
   run: KernelRun,
@@ -121,7 +113,7 @@ export function normalizeRows(
   output: Tensor,
   epsilon: number,
 ): void {
-  runRows(run, forward[norm], [rows, length], [...inputs, output], [length, epsilon]);
+  runRows(run, forwardKernels(norm), [rows, length], [...inputs, output], [length, epsilon]);
 }
 
 /**
@@ -139,8 +131,8 @@ export function normalizeRowsGradient(
   const [x, scale, g, ...sum] = inputs as [Tensor, Tensor, Tensor, ...Tensor[]];
   const moments = run.temporary(rows * 2 * bytesPerElement);
   const rowBuffers = [x, g, scale, ...sum, dx!, moments];
-  const kernels = sum.length > 0 ? inputGradientPlusSum : inputGradient;
-  runRows(run, kernels[norm], [rows, length], rowBuffers, [length, epsilon]);
+  const kernels = inputGradientKernels(norm, sum.length > 0);
+  runRows(run, kernels, [rows, length], rowBuffers, [length, epsilon]);
 
   const columnsShape = { outer: 1, length: rows, inner: length };
   const chunk = columnChunk(run, columnsShape);
