@@ -68,6 +68,17 @@ describe('a line chart', () => {
     expect(pixelsOf(cut, ORANGE)).toBeLessThan(200);
   });
 
+  it('gives each power of ten as much room on a logarithmic axis', () => {
+    const points = [0.1, 10, 1000].map((x) => ({ x, y: x === 10 ? 1 : 0 }));
+    const svg = lineChart([{ name: 'a', points }], { ...options, isLog: true });
+    const labels = ['0.1', '1', '10', '100', '1000'].map((label) => {
+      const place = new RegExp(`translate\\((-?[\\d.]+),[^>]*>${label}</text>`).exec(svg)!;
+      return Number(place[1]);
+    });
+    const gaps = labels.slice(1).map((x, i) => x - labels[i]!);
+    for (const gap of gaps) expect(gap).toBeCloseTo(gaps[0]!, 1);
+  });
+
   it.each([
     ['a single point', [{ x: 1, y: 1 }]],
     ['a level line', [0, 1, 2].map((x) => ({ x, y: 1 }))],

@@ -7,6 +7,7 @@ import { createOutput } from '../output.ts';
 interface CurveOptions extends OutputOptions {
   readonly out: string;
   readonly x: CurveAxis;
+  readonly log?: boolean;
   readonly top?: number;
   readonly title: string;
 }
@@ -22,6 +23,7 @@ export function addCurveCommand(program: Command): void {
         .choices(Object.keys(axisLabels))
         .default('steps'),
     )
+    .option('--log', 'a logarithmic axis, for runs of very different lengths')
     .option(
       '--top <x>',
       'cut the chart off there (default: highest after 5 % of a run)',
@@ -30,19 +32,19 @@ export function addCurveCommand(program: Command): void {
     .option('--title <text>', 'heading of the chart', 'bits/dim of training batches');
   withOutputOptions(command, [
     'farmer curve runs/tiny-mnist-0 --out curve.png',
-    'farmer curve runs/tiny-mnist-0 runs/small-mnist-0 --x tflop --out sizes.svg',
+    'farmer curve runs/tiny-mnist-0 runs/small-mnist-0 --x tflop --log --out sizes.svg',
   ]).action((runs: string[], options: CurveOptions) => drawCurves(runs, options));
 }
 
 async function drawCurves(
   runs: readonly string[],
-  { out, x, top, title, ...common }: CurveOptions,
+  { out, x, log, top, title, ...common }: CurveOptions,
 ): Promise<void> {
   const output = createOutput(common);
   await checkChartPath(out);
   const curves = await Promise.all(runs.map((run) => readCurve(run, x)));
   const svg = lineChart(curves, {
-    ...{ title, x: axisLabels[x], y: 'bits/dim' },
+    ...{ title, x: axisLabels[x], y: 'bits/dim', isLog: log },
     top: top ?? topAfterStart(curves),
   });
   await writeChart(out, svg);

@@ -28,6 +28,8 @@ export interface LineChartOptions {
   readonly title: string;
   readonly x: string;
   readonly y: string;
+  /** Whether x runs logarithmically, for curves of very different lengths. */
+  readonly isLog?: boolean | undefined;
   /** Lines above are cut off. */
   readonly top?: number;
   readonly width?: number;
@@ -36,7 +38,7 @@ export interface LineChartOptions {
 
 /** A chart of lines with a legend at the right, as the text of an SVG file. */
 export function lineChart(curves: readonly Curve[], options: LineChartOptions): string {
-  const { title, x, y, width = 800, height = 480 } = options;
+  const { title, x, y, isLog = false, width = 800, height = 480 } = options;
   const values = curves.flatMap(({ points }) => points.map((point) => point.y));
   if (values.length === 0) throw new Error(`chart "${title}": there are no points to draw`);
   const low = values.reduce((a, b) => Math.min(a, b), Infinity);
@@ -46,7 +48,10 @@ export function lineChart(curves: readonly Curve[], options: LineChartOptions): 
   return svgOf({
     ...{ width, height, marginLeft: 60, marginRight: legendWidth(curves), marginTop: 48 },
     marginBottom: 44,
-    x: { label: x, labelAnchor: 'center', labelArrow: 'none' },
+    x: {
+      ...{ label: x, labelAnchor: 'center', labelArrow: 'none' },
+      ...(isLog && { type: 'log', tickFormat: '~g', ticks: 6 }),
+    },
     // Of equal values, the scale still needs an extent.
     y: {
       label: y,
