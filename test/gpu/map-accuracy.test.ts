@@ -12,17 +12,23 @@ for (const adapter of testAdapters) {
     });
     afterAll(() => device.destroy());
 
+    /** The largest error of a function, over all arguments. */
+    async function worstError(
+      name: string,
+      at: Float32Array,
+      errorOf: (value: number, x: number) => number,
+    ): Promise<number> {
+      const x = tensor(at, [at.length], 'f32', device);
+      const values = await map(`${name}(x)`, { x }).data();
+      return at.reduce((most, each, i) => Math.max(most, errorOf(values[i]!, each)), 0);
+    }
+
     const angles = Float32Array.from({ length: 20000 }, (_, i) => (i - 10000) * 0.0371 ** (i % 3));
     test.each([
       ['sin', Math.sin],
       ['cos', Math.cos],
     ])('%s is right to 3e-7 for angles up to 10000', async (name, exact) => {
-      const x = tensor(angles, [angles.length], 'f32', device);
-      const values = await map(`${name}(x)`, { x }).data();
-      const worst = angles.reduce(
-        (most, angle, i) => Math.max(most, Math.abs(values[i]! - exact(angle))),
-        0,
-      );
+      const worst = await worstError(name, angles, (value, x) => Math.abs(value - exact(x)));
       expect(worst).toBeLessThan(3e-7);
     });
 
@@ -32,12 +38,10 @@ for (const adapter of testAdapters) {
       ['tanh', Math.tanh],
       ['erf', erf],
     ])('%s is right to 5e-7 of its value', async (name, exact) => {
-      const x = tensor(steps, [steps.length], 'f32', device);
-      const values = await map(`${name}(x)`, { x }).data();
-      const worst = steps.reduce((most, step, i) => {
-        const expected = exact(step);
-        return Math.max(most, Math.abs(values[i]! - expected) / (Math.abs(expected) || 1));
-      }, 0);
+      const worst = await worstError(name, steps, (value, x) => {
+        const expected = exact(x);
+        return Math.abs(value - expected) / (Math.abs(expected) || 1);
+      });
       expect(worst).toBeLessThan(5e-7);
     });
 
@@ -50,12 +54,7 @@ for (const adapter of testAdapters) {
       ['log1p', Math.log1p],
       ['expm1', Math.expm1],
     ])('%s is right to 1e-6 of its value, however near to 0', async (name, exact) => {
-      const x = tensor(small, [small.length], 'f32', device);
-      const values = await map(`${name}(x)`, { x }).data();
-      const worst = small.reduce(
-        (most, step, i) => Math.max(most, Math.abs(values[i]! / exact(step) - 1)),
-        0,
-      );
+      const worst = await worstError(name, small, (value, x) => Math.abs(value / exact(x) - 1));
       expect(worst).toBeLessThan(1e-6);
     });
 

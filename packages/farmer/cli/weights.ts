@@ -46,8 +46,10 @@ export function weightsFile(name: string): string {
   if (/[/\\]/.test(name) || name.endsWith(ENDING)) return name;
   const shipped = shippedFile(name);
   const isHere = existsSync(name);
-  if (shipped === undefined && isHere) return name;
-  if (shipped === undefined) throw unknownWeights(name);
+  if (shipped === undefined) {
+    if (isHere) return name;
+    throw unknownWeights(name);
+  }
   if (isHere && !statSync(name).isDirectory()) {
     throw new Error(
       `"${name}" is both a file here and shipped weights: give ./${name} or ${shellWord(shipped)}`,
